@@ -1,0 +1,43 @@
+# Everything is run from a virtual environment of the project's own: `make demo`, `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test lint types layers lock clean
+.DEFAULT_GOAL := help
+
+help: ## show what there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/.installed ## make .venv with the locked dependencies and the project itself
+
+.venv/.installed: requirements/dev.lock pyproject.toml examples/elite_journals/pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e examples/elite_journals
+	touch $@
+
+demo: setup ## start everything, send a life-like load, compare what came of it
+	$(BIN)/playerstate demo
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest
+
+lint: setup ## check style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup ## check types
+	$(BIN)/mypy
+
+layers: setup ## check the import layers
+	$(BIN)/lint-imports
+
+lock: ## resolve the dependencies anew into requirements/*.lock (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url \
+		--quiet pyproject.toml -o requirements/run.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url \
+		--quiet pyproject.toml --group dev -c requirements/run.lock -o requirements/dev.lock
+
+clean: ## remove what make has made
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

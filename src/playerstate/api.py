@@ -1,0 +1,96 @@
+"""The calls that a game server makes, the same in-process and to a running node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeAlias
+
+from playerstate.core.answers import Answer, Stats
+from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, Update, View
+from playerstate.core.schema import Schema
+
+AnyUpdate: TypeAlias = Update | Mapping[str, Any] | bytes | str
+"""An update as a struct, as plain data, or as JSON text."""
+
+
+class PlayerState(Protocol):
+    """A node, as its clients see it. All calls may be made from several threads.
+
+    Any call may raise `Unavailable` (nothing was done) or `SlowDown`; one that sends may raise `OutcomeUnknown`.
+    """
+
+    @property
+    def schema(self) -> Schema:
+        """The game's schema."""
+        ...
+
+    def send(self, update: AnyUpdate) -> Answer:
+        """Send one update; it is on disk when this returns `Accepted`."""
+        ...
+
+    def send_many(self, updates: Sequence[AnyUpdate]) -> list[Answer]:
+        """Send updates in order; the answer to each. A bad one does not keep the others from being accepted."""
+        ...
+
+    def outcome(self, identity: Identity, *, wait_s: float = 0.0) -> Outcome | None:
+        """What became of an update, waiting up to `wait_s` seconds for it; None if that is not known yet."""
+        ...
+
+    def get(self, player_id: str, state_key: str) -> View:
+        """The view of a key, from the hot cache. Raises `InvalidUpdate` for a key that the schema does not have."""
+        ...
+
+    def get_player(self, player_id: str) -> dict[str, View]:
+        """All views of a player that were ever written, by key."""
+        ...
+
+    def watch(self, player_id: str, *, timeout_s: float = 1.0) -> Iterator[View | None]:
+        """Views of a player as they change; None whenever `timeout_s` passes without a change."""
+        ...
+
+    def history(
+        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
+    ) -> list[Transition]:
+        """A player's transitions, or one key's: the latest first, those written before a time (ms)."""
+        ...
+
+    def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:
+        """The next dead letters in the order in which they were found."""
+        ...
+
+    def send_again(self, letter_id: str) -> list[Answer]:
+        """Send the updates of a dead letter again, as `replay:<id>`; the letter goes if all were accepted."""
+        ...
+
+    def neighbours(self, player_id: str, label: str) -> list[str]:
+        """The vertices that a player's edges of a label lead to, sorted."""
+        ...
+
+    def friends_of_friends(self, player_id: str, label: str, *, limit: int = 1000) -> list[str]:
+        """The vertices two edges away that are neither the player nor one edge away, sorted."""
+        ...
+
+    def shortest_path(self, start: str, end: str, label: str, *, edges_max: int = 6) -> list[str] | None:
+        """A shortest path along edges of a label, as vertices; None if there is none within `edges_max` edges."""
+        ...
+
+    def drain(self, *, timeout_s: float) -> bool:
+        """Wait until everything accepted so far is applied, cached, linked and audited; False if time runs out."""
+        ...
+
+    def stats(self) -> Stats:
+        """What the node has done since it started."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the node; one that was opened in-process is stopped."""
+        ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""The ports on real technology, one package each. Chosen by the wiring, never by a stage."""

@@ -1,0 +1,62 @@
+"""The audit log, in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from playerstate.core.model import Transition
+
+_Name: TypeAlias = tuple[str, str, int]
+"""State key, region and first step: what tells a player's transitions apart."""
+
+
+class MemoryAudit:
+    """An `Audit`, filed by player."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._players: defaultdict[str, dict[_Name, Transition]] = defaultdict(dict)
+
+    def append(self, transitions: Sequence[Transition]) -> None:
+        """Record transitions, all or none."""
+        recorded = list(transitions)  # taken before anything is kept: the source may fail half-way
+        with self._lock:
+            for transition in recorded:
+                self._players[transition.player_id].setdefault(_name(transition), transition)
+
+    def history(
+        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
+    ) -> list[Transition]:
+        """A player's transitions, or one key's: the latest first."""
+        with self._lock:
+            found = [
+                transition
+                for transition in self._players.get(player_id, {}).values()
+                if (state_key is None or transition.state_key == state_key)
+                and (before is None or transition.written_at < before)
+            ]
+        found.sort(key=lambda transition: (transition.written_at, transition.first), reverse=True)
+        return found[:limit]
+
+    def count(self) -> int:
+        """How many transitions are kept."""
+        with self._lock:
+            return sum(map(len, self._players.values()))
+
+    def trim(self, before: int) -> int:
+        """Delete transitions written before a time."""
+        gone = 0
+        with self._lock:
+            for transitions in self._players.values():
+                old = [name for name, transition in transitions.items() if transition.written_at < before]
+                for name in old:
+                    del transitions[name]
+                gone += len(old)
+        return gone
+
+
+def _name(transition: Transition) -> _Name:
+    return transition.state_key, transition.region, transition.first

@@ -1,0 +1,105 @@
+"""The store of rows and its changes, in memory."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from playerstate.backends.memory.log import Log
+from playerstate.core.model import Key
+from playerstate.core.replica import Write
+from playerstate.ports.store import Change
+
+
+class _Stored(NamedTuple):
+    version: str
+    body: bytes
+
+
+class _Committed(NamedTuple):
+    key: Key
+    region: str
+    old: bytes | None
+    new: bytes
+
+
+class MemoryStore:
+    """A `Store`; its `changes` are the `Changes` of the same rows."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[Key, dict[str, _Stored]] = {}
+        self._order: list[Key] = []
+        self._log: Log[_Committed] = Log()
+        self.changes = MemoryChanges(self._log)
+
+    def load(self, keys: Sequence[Key]) -> dict[Key, dict[str, bytes]]:
+        """All regions' rows of each key."""
+        with self._lock:
+            return {key: self._bodies(key) for key in keys}
+
+    def load_player(self, player_id: str) -> dict[Key, dict[str, bytes]]:
+        """All rows of a player."""
+        with self._lock:
+            start = bisect_left(self._order, player_id, key=_player)
+            end = bisect_right(self._order, player_id, lo=start, key=_player)
+            return {key: self._bodies(key) for key in self._order[start:end]}
+
+    def commit(self, groups: Sequence[Sequence[Write]]) -> list[bool]:
+        """Try each group."""
+        all_writes = [
+            list(group) for group in groups
+        ]  # taken before anything is written: the source may fail
+        with self._lock:
+            return [self._commit_one(writes) for writes in all_writes]
+
+    def keys(self, after: Key | None, limit: int) -> list[Key]:
+        """The next keys in the order of player and state key."""
+        with self._lock:
+            start = bisect_right(self._order, after) if after else 0
+            return self._order[start : start + limit]
+
+    def _bodies(self, key: Key) -> dict[str, bytes]:
+        return {region: stored.body for region, stored in self._rows.get(key, {}).items()}
+
+    def _commit_one(self, writes: Sequence[Write]) -> bool:
+        staged: dict[tuple[Key, str], _Stored] = {}
+        committed = []
+        for write in writes:
+            place = (write.key, write.region)
+            current = staged.get(place) or self._rows.get(write.key, {}).get(write.region)
+            if write.seen != (current.version if current else None):
+                return False
+            staged[place] = _Stored(write.version, write.new)
+            committed.append(_Committed(*place, current.body if current else None, write.new))
+        for (key, region), stored in staged.items():
+            if key not in self._rows:
+                insort(self._order, key)
+            self._rows.setdefault(key, {})[region] = stored
+        self._log.append(committed)  # last, so that whoever reads a change finds its row
+        return True
+
+
+class MemoryChanges:
+    """The `Changes` of a store."""
+
+    def __init__(self, log: Log[_Committed]) -> None:
+        self._log = log
+
+    def read(self, after: int, limit: int) -> list[Change]:
+        """The next changes beyond a position."""
+        return [Change(position, *committed) for position, committed in self._log.read(after, limit)]
+
+    def head(self) -> int:
+        """The position of the last change."""
+        return self._log.head()
+
+    def trim(self, up_to: int) -> int:
+        """Delete changes up to a position."""
+        return self._log.trim(up_to)
+
+
+def _player(key: Key) -> str:
+    return key.player_id

@@ -1,0 +1,92 @@
+"""The audit log, in SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from playerstate.backends.sqlite.database import Database
+from playerstate.core.model import Cause, Transition
+from playerstate.core.numbers import pack, unpack_extension
+
+_decode_causes = msgspec.msgpack.Decoder(list[Cause], ext_hook=unpack_extension).decode
+
+_COLUMNS = (
+    "player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes"
+)
+_INSERT = f"INSERT INTO transitions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+
+
+class SqliteAudit:
+    """An `Audit`."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, "audit")
+
+    def append(self, transitions: Sequence[Transition]) -> None:
+        """Record transitions, all or none."""
+        rows = [
+            (
+                t.player_id,
+                t.state_key,
+                t.region,
+                t.first,
+                t.last,
+                t.written_at,
+                t.before_version,
+                t.version,
+                bytes(t.before),
+                bytes(t.after),
+                pack(t.causes),
+            )
+            for t in transitions
+        ]
+        with self._database.transaction() as connection:
+            connection.executemany(_INSERT, rows)
+
+    def history(
+        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
+    ) -> list[Transition]:
+        """A player's transitions, or one key's: the latest first."""
+        sql = f"SELECT {_COLUMNS} FROM transitions WHERE player_id = ?"
+        parameters: list[str | int] = [player_id]
+        if state_key is not None:
+            sql += " AND state_key = ?"
+            parameters.append(state_key)
+        if before is not None:
+            sql += " AND written_at < ?"
+            parameters.append(before)
+        sql += " ORDER BY written_at DESC, last DESC, state_key LIMIT ?"
+        return [_transition(row) for row in self._database.read(sql, (*parameters, limit))]
+
+    def count(self) -> int:
+        """How many transitions are kept."""
+        return int(self._database.read("SELECT count(*) FROM transitions")[0][0])
+
+    def trim(self, before: int) -> int:
+        """Delete transitions written before a time."""
+        with self._database.transaction() as connection:
+            return connection.execute("DELETE FROM transitions WHERE written_at < ?", (before,)).rowcount
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def _transition(row: tuple[str, str, str, int, int, int, str, str, bytes, bytes, bytes]) -> Transition:
+    player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes = row
+    return Transition(
+        player_id,
+        state_key,
+        region,
+        first,
+        last,
+        written_at,
+        before_version,
+        version,
+        msgspec.Raw(before),
+        msgspec.Raw(after),
+        _decode_causes(causes),
+    )

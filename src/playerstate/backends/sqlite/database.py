@@ -1,0 +1,118 @@
+"""One SQLite file: one writer at a time, any number of readers, durable at commit."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from playerstate.errors import InvariantViolated, OutcomeUnknown, StartRefused, Unavailable
+
+FORMAT_VERSION = 1
+"""What `PRAGMA user_version` says of the files that this program writes. Raise it when an older one must not read them."""
+
+BUSY_TIMEOUT_S = 10.0
+
+
+class Database:
+    """A file with a schema of its own, `sql/<name>.sql`.
+
+    Commits are flushed to the disk before they return, unless `durable` is False: then a crash of the machine (not of
+    the process) may lose the latest ones. Reads see every commit that returned before them.
+    """
+
+    def __init__(self, path: Path, name: str, *, durable: bool = True) -> None:
+        self._path = path
+        self._durable = durable
+        self._write_lock = threading.Lock()
+        self._readers = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._closed = False
+        with translated(path):
+            self._writer = self._connect()
+            _check_format(self._writer, path)
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            script = files("playerstate.backends.sqlite").joinpath("sql", f"{name}.sql").read_text("utf-8")
+            self._writer.executescript(script)
+            self._writer.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: committed at the end, rolled back on any error.
+
+        Raises `Unavailable` if nothing was written, `OutcomeUnknown` if that cannot be told.
+        """
+        with self._write_lock, translated(self._path):
+            connection = self._writer
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            self._commit()
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """The rows of a query."""
+        with translated(self._path):
+            return self.reader().execute(sql, parameters).fetchall()
+
+    def reader(self) -> sqlite3.Connection:
+        """This thread's connection for reading."""
+        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+            self._readers.connection = connection
+        return connection
+
+    def close(self) -> None:
+        """Close every connection. Nothing may be in use."""
+        self._closed = True
+        for connection in self._all:
+            connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._closed:
+            raise Unavailable(f"{self._path.name} is closed")
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
+        connection.execute("PRAGMA cache_size = -16000")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        self._all.append(connection)
+        return connection
+
+    def _commit(self) -> None:
+        try:
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as exc:
+            if not self._writer.in_transaction:
+                raise OutcomeUnknown(f"a commit to {self._path.name} failed: {exc}") from exc
+            self._writer.execute("ROLLBACK")
+            raise
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours: a damaged file is a broken promise, anything else may be tried again."""
+    try:
+        yield
+    except (sqlite3.OperationalError, sqlite3.ProgrammingError) as exc:
+        raise Unavailable(f"{path.name}: {exc}") from exc
+    except sqlite3.DatabaseError as exc:
+        raise InvariantViolated(f"{path.name}: {exc}") from exc
+
+
+def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > FORMAT_VERSION:
+        raise StartRefused(
+            f"{path} was written by a newer version of playerstate (its format is {version}, this one knows up to "
+            f"{FORMAT_VERSION}); use that version, or a copy of the folder from before"
+        )

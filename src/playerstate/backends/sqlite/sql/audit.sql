@@ -1,0 +1,15 @@
+-- Transitions, one row a write of a row, identified by player, key, region and first step.
+CREATE TABLE IF NOT EXISTS transitions (
+    player_id      TEXT NOT NULL,
+    state_key      TEXT NOT NULL,
+    region         TEXT NOT NULL,
+    first          INTEGER NOT NULL,
+    last           INTEGER NOT NULL,
+    written_at     INTEGER NOT NULL,
+    before_version TEXT NOT NULL,
+    version        TEXT NOT NULL,
+    before         BLOB NOT NULL,
+    after          BLOB NOT NULL,
+    causes         BLOB NOT NULL,
+    UNIQUE (player_id, state_key, region, first)
+);

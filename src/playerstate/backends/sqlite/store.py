@@ -1,0 +1,161 @@
+"""The store of rows and its changes, in SQLite: rows and changes are written in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from playerstate.backends.sqlite.database import Database, translated
+from playerstate.core.model import Key
+from playerstate.core.replica import Write
+from playerstate.ports.store import Change
+
+_INSERT = (
+    "INSERT INTO rows (player_id, range_key, version_vector, body) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (player_id, range_key) DO NOTHING"
+)
+_UPDATE = (
+    "UPDATE rows SET version_vector = ?, body = ? WHERE player_id = ? AND range_key = ? AND version_vector = ?"
+)
+_CHANGE = "INSERT INTO changes (player_id, range_key, old, new) VALUES (?, ?, ?, ?)"
+_LOAD_KEY = "SELECT range_key, body FROM rows WHERE player_id = ? AND range_key > ? AND range_key < ?"
+_LOAD_PLAYER = "SELECT range_key, body FROM rows WHERE player_id = ?"
+_NEXT_PLAYER = "SELECT player_id FROM rows WHERE player_id > ? ORDER BY player_id LIMIT 1"
+_RANGE_KEYS = "SELECT range_key FROM rows WHERE player_id = ?"
+
+_JUST_AFTER_HASH = "$"  # the character after `#`: `gold$` lies beyond every `gold#<region>`
+
+
+class SqliteStore:
+    """A `Store`; its `changes` are the `Changes` of the same file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._database = Database(path, "store")
+        self.changes = SqliteChanges(self._database)
+
+    def load(self, keys: Sequence[Key]) -> dict[Key, dict[str, bytes]]:
+        """All regions' rows of each key."""
+        with translated(self._path):
+            execute = self._database.reader().execute
+            loaded = {}
+            for key in keys:
+                player_id, state_key = key
+                found = execute(
+                    _LOAD_KEY, (player_id, f"{state_key}#", f"{state_key}{_JUST_AFTER_HASH}")
+                ).fetchall()
+                loaded[key] = {range_key[len(state_key) + 1 :]: body for range_key, body in found}
+            return loaded
+
+    def load_player(self, player_id: str) -> dict[Key, dict[str, bytes]]:
+        """All rows of a player."""
+        loaded: dict[Key, dict[str, bytes]] = {}
+        for range_key, body in self._database.read(_LOAD_PLAYER, (player_id,)):
+            state_key, _, region = range_key.partition("#")
+            loaded.setdefault(Key(player_id, state_key), {})[region] = body
+        return loaded
+
+    def commit(self, groups: Sequence[Sequence[Write]]) -> list[bool]:
+        """Try each group, all in one transaction of the file."""
+        with self._database.transaction() as connection:
+            if _commit_all(connection, groups):
+                return [True] * len(groups)
+            return [_commit_one(connection, group) for group in groups]
+
+    def keys(self, after: Key | None, limit: int) -> list[Key]:
+        """The next keys in the order of player and state key."""
+        keys: list[Key] = []
+        player_id = ""
+        if after:
+            player_id = after.player_id
+            keys = [key for key in self._keys_of(player_id) if key > after]
+        while len(keys) < limit and (found := self._database.read(_NEXT_PLAYER, (player_id,))):
+            player_id = found[0][0]
+            keys += self._keys_of(player_id)
+        return keys[:limit]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _keys_of(self, player_id: str) -> list[Key]:
+        """A player's keys, sorted here: range keys sort otherwise where a key's character comes before `#`."""
+        found = self._database.read(_RANGE_KEYS, (player_id,))
+        return sorted({Key(player_id, range_key.partition("#")[0]) for (range_key,) in found})
+
+
+class SqliteChanges:
+    """The `Changes` of a store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, after: int, limit: int) -> list[Change]:
+        """The next changes beyond a position."""
+        sql = (
+            "SELECT position, player_id, range_key, old, new FROM changes "
+            "WHERE position > ? ORDER BY position LIMIT ?"
+        )
+        changes = []
+        for position, player_id, range_key, old, new in self._database.read(sql, (after, limit)):
+            state_key, _, region = range_key.partition("#")
+            changes.append(Change(position, Key(player_id, state_key), region, old, new))
+        return changes
+
+    def head(self) -> int:
+        """The position of the last change."""
+        rows = self._database.read("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")
+        return int(rows[0][0]) if rows else 0
+
+    def trim(self, up_to: int) -> int:
+        """Delete changes up to a position."""
+        with self._database.transaction() as connection:
+            return connection.execute("DELETE FROM changes WHERE position <= ?", (up_to,)).rowcount
+
+
+def _commit_all(connection: sqlite3.Connection, groups: Sequence[Sequence[Write]]) -> bool:
+    """Write everything at once, which is the usual case; False, with nothing written, if a condition failed.
+
+    A row that is written twice in the call has to be written in order, so such calls are left to `_commit_one`.
+    """
+    writes = [write for group in groups for write in group]
+    if len({(write.key, write.region) for write in writes}) < len(writes):
+        return False
+    new = [write for write in writes if write.seen is None]
+    known = [write for write in writes if write.seen is not None]
+    connection.execute("SAVEPOINT everything")
+    inserted = connection.executemany(
+        _INSERT, [(w.key.player_id, _range_key(w), w.version, w.new) for w in new]
+    ).rowcount
+    updated = connection.executemany(
+        _UPDATE, [(w.version, w.new, w.key.player_id, _range_key(w), w.seen) for w in known]
+    ).rowcount
+    if max(inserted, 0) + max(updated, 0) != len(writes):
+        connection.execute("ROLLBACK TO everything")
+        connection.execute("RELEASE everything")
+        return False
+    connection.executemany(_CHANGE, [(w.key.player_id, _range_key(w), w.old, w.new) for w in writes])
+    connection.execute("RELEASE everything")
+    return True
+
+
+def _commit_one(connection: sqlite3.Connection, group: Sequence[Write]) -> bool:
+    connection.execute("SAVEPOINT one")
+    for write in group:
+        place = (write.key.player_id, _range_key(write))
+        if write.seen is None:
+            written = connection.execute(_INSERT, (*place, write.version, write.new)).rowcount
+        else:
+            written = connection.execute(_UPDATE, (write.version, write.new, *place, write.seen)).rowcount
+        if written != 1:
+            connection.execute("ROLLBACK TO one")
+            connection.execute("RELEASE one")
+            return False
+        connection.execute(_CHANGE, (*place, write.old, write.new))
+    connection.execute("RELEASE one")
+    return True
+
+
+def _range_key(write: Write) -> str:
+    return f"{write.key.state_key}#{write.region}"

@@ -1,0 +1,161 @@
+"""The hot cache on a Valkey or Redis server, or a service that speaks its protocol.
+
+One hash a player, `player:{<id>}`, has the value of a key as plain JSON in the field `<state_key>` and its
+version in `<state_key>#v`; the field `#complete` says that it holds every key of the player. `lua/views.lua`
+says the rest.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+
+from msgspec import Raw
+
+from playerstate.backends.valkey import scripts
+from playerstate.backends.valkey.connections import Argument, Connections
+from playerstate.backends.valkey.scripts import Script
+from playerstate.backends.valkey.watch import watch
+from playerstate.core.model import Key, View
+from playerstate.ports.cache import CachedPlayer, Put
+
+BATCH_VIEWS_MAX = 500
+BATCH_BYTES_MAX = 4_000_000
+"""What one script takes at once: while it runs, nobody else is served."""
+
+SCAN_COUNT = 1000
+
+_PUTS = {ord("w"): Put.WRITTEN, ord("s"): Put.STALE, ord("c"): Put.CONCURRENT}
+_UNWRITTEN = Raw(b"null")
+
+
+class ValkeyCache:
+    """A `Cache` on one server, which may hold other things too: only players are touched.
+
+    A time-out is `Unavailable` even where views may have been written: offering them again changes nothing.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    @classmethod
+    def open(cls, url: str) -> ValkeyCache:
+        """The cache at a `redis://`, `rediss://` or `unix://` URL. Nothing is connected before it is needed."""
+        return cls(Connections(url))
+
+    def close(self) -> None:
+        """End the connections."""
+        self._connections.close()
+
+    def put(self, views: Sequence[View]) -> list[Put]:
+        """Offer views; the answer to each, in their order."""
+        answers = b"".join(self._write(scripts.PUT, batch) for batch in batches(views))
+        return [_PUTS[letter] for letter in answers]
+
+    def replace(self, views: Sequence[View]) -> None:
+        """Write views whatever the cache holds."""
+        for batch in batches(views):
+            self._write(scripts.REPLACE, batch)
+
+    def repair(self, key: Key, version: str, view: View | None) -> bool:
+        """Replace, or delete for None, a view that the cache still holds at exactly this version."""
+        replacement = () if view is None else (view.version, bytes(view.value))
+        return bool(
+            self._connections.run(
+                scripts.REPAIR, 1, hash_of(key.player_id), key.state_key, version, *replacement
+            )
+        )
+
+    def get(self, key: Key) -> View | None:
+        """The view, None for a miss; a key known to be unwritten has the version "" and the value null."""
+        player_id, state_key = key
+        value, version, complete = self._connections.call(
+            "HMGET", f"player:{{{player_id}}}", state_key, f"{state_key}#v", "#complete"
+        )
+        if version is not None and value is not None:
+            return View(player_id, state_key, version.decode(), Raw(value))
+        if complete is not None and version is None:
+            return View(player_id, state_key, "", _UNWRITTEN)
+        return None
+
+    def get_player(self, player_id: str) -> CachedPlayer:
+        """Everything that the cache holds of a player."""
+        flat: list[bytes] = self._connections.call("HGETALL", hash_of(player_id))
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        views: dict[str, View] = {}
+        for field, version in fields.items():
+            if field.endswith(b"#v") and field[:-2] in fields:
+                state_key = field[:-2].decode()
+                views[state_key] = View(player_id, state_key, version.decode(), Raw(fields[field[:-2]]))
+        return CachedPlayer(views, b"#complete" in fields)
+
+    def begin_fill(self, player_id: str) -> str:
+        """Announce a fill, before the store is read. Returns the token that `fill` needs."""
+        token: bytes = self._connections.run(scripts.BEGIN_FILL, 1, hash_of(player_id), secrets.token_hex(8))
+        return token.decode()
+
+    def fill(self, player_id: str, views: Sequence[View], token: str) -> None:
+        """Offer all views that a player has; it is complete from then on, unless the cache lost it since."""
+        *earlier, last = batches(views) or [()]
+        for batch in earlier:
+            self._write(scripts.PUT, batch)
+        self._connections.run(scripts.FILL, 1, hash_of(player_id), token, *_triples(last))
+
+    def watch(self, player_id: str, *, timeout_s: float) -> Iterator[View | None]:
+        """Views of the player as they are written; None whenever `timeout_s` passes without one."""
+        return watch(self._connections, player_id, hash_of(player_id), timeout_s)
+
+    def players(self) -> Iterator[str]:
+        """The players that the cache holds something of, in no order; some twice perhaps."""
+        for names in self._scan():
+            for name in names:
+                yield name[len(b"player:{") : -1].decode()
+
+    def clear(self) -> None:
+        """Forget every player that is there now."""
+        for names in self._scan():
+            self._connections.call("UNLINK", *names)
+
+    def _write(self, script: Script, views: Sequence[View]) -> bytes:
+        hashes = [f"player:{{{view.player_id}}}" for view in views]
+        written: bytes = self._connections.run(script, len(hashes), *hashes, *_triples(views))
+        return written
+
+    def _scan(self) -> Iterator[list[bytes]]:
+        cursor = b"0"
+        while True:
+            cursor, names = self._connections.call("SCAN", cursor, "MATCH", "player:{*}", "COUNT", SCAN_COUNT)
+            if names:
+                yield names
+            if cursor == b"0":
+                return
+
+
+def hash_of(player_id: str) -> str:
+    """The name of a player's hash, and of the channel of its watchers. What is in braces chooses the slot."""
+    return f"player:{{{player_id}}}"
+
+
+def batches(views: Sequence[View]) -> list[Sequence[View]]:
+    """Views in their order, in groups that one script takes at once. A view above the limit goes alone."""
+    sizes = [len(view.value) for view in views]
+    if 0 < len(views) <= BATCH_VIEWS_MAX and sum(sizes) <= BATCH_BYTES_MAX:
+        return [views]
+    groups: list[Sequence[View]] = []
+    begin, total = 0, 0
+    for at, size in enumerate(sizes):
+        if at > begin and (at - begin == BATCH_VIEWS_MAX or total + size > BATCH_BYTES_MAX):
+            groups.append(views[begin:at])
+            begin, total = at, 0
+        total += size
+    if begin < len(views):
+        groups.append(views[begin:])
+    return groups
+
+
+def _triples(views: Sequence[View]) -> list[Argument]:
+    """State key, version and value of each view, one after the other."""
+    triples: list[Argument] = []
+    for view in views:
+        triples += (view.state_key, view.version, bytes(view.value))
+    return triples

@@ -1,0 +1,185 @@
+"""A running node, reached over the socket in its data folder."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from playerstate.api import AnyUpdate, PlayerState
+from playerstate.core.answers import Answer, Rejected, Stats
+from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, View
+from playerstate.core.schema import Schema
+from playerstate.errors import InvalidUpdate, OutcomeUnknown, Unavailable
+from playerstate.runtime import protocol
+from playerstate.runtime.protocol import Problem, Reply, Request
+from playerstate.runtime.socket_server import ADDRESS_FILE, Address
+
+CALL_TIMEOUT_S = 30.0
+
+T = TypeVar("T")
+_decode_reply = msgspec.msgpack.Decoder(Reply).decode
+
+
+def find_node(folder: Path) -> RemoteNode | None:
+    """The node that runs on a folder, if one does."""
+    try:
+        address = msgspec.json.decode((folder / ADDRESS_FILE).read_bytes(), type=Address)
+    except (OSError, msgspec.DecodeError):
+        return None
+    node = RemoteNode(address.socket)
+    try:
+        node.connect()
+    except Unavailable:
+        return None
+    return node
+
+
+class RemoteNode(PlayerState):
+    """A `PlayerState` in another process. Connections are kept and used again, one a call."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._idle: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._schema: Schema | None = None
+
+    def connect(self) -> None:
+        """Make sure that somebody listens. Raises `Unavailable`."""
+        connection = self._open()
+        with self._lock:
+            self._idle.append(connection)
+
+    @property
+    def schema(self) -> Schema:
+        """The game's schema."""
+        if self._schema is None:
+            self._schema = self._call(protocol.GetSchema(), Schema)
+        return self._schema
+
+    def send(self, update: AnyUpdate) -> Answer:
+        """Send one update."""
+        return self.send_many([update])[0]
+
+    def send_many(self, updates: Sequence[AnyUpdate]) -> list[Answer]:
+        """Send updates in order; one that is none at all is rejected here already."""
+        answers: dict[int, Answer] = {}
+        wrapped: dict[int, protocol.WireUpdate] = {}
+        for index, update in enumerate(updates):
+            try:
+                wrapped[index] = protocol.wrap_update(update)
+            except InvalidUpdate as exc:
+                answers[index] = Rejected.of(exc)
+        if wrapped:
+            sent = self._call(protocol.SendMany(list(wrapped.values())), list[Answer], changes=True)
+            answers.update(zip(wrapped, sent, strict=True))
+        return [answers[index] for index in range(len(updates))]
+
+    def outcome(self, identity: Identity, *, wait_s: float = 0.0) -> Outcome | None:
+        """What became of an update."""
+        return self._call(protocol.OutcomeOf(identity, wait_s), Outcome | None, wait_s=wait_s)
+
+    def get(self, player_id: str, state_key: str) -> View:
+        """The view of a key."""
+        return self._call(protocol.Get(player_id, state_key), View)
+
+    def get_player(self, player_id: str) -> dict[str, View]:
+        """All views of a player that were ever written."""
+        return self._call(protocol.GetPlayer(player_id), dict[str, View])
+
+    def watch(self, player_id: str, *, timeout_s: float = 1.0) -> Iterator[View | None]:
+        """Views of a player as they change. Ends with `Unavailable` when the node goes."""
+        with contextlib.closing(self._open()) as connection:
+            connection.settimeout(timeout_s + CALL_TIMEOUT_S)
+            try:
+                protocol.send_frame(connection, protocol.Watch(player_id, timeout_s))
+                while True:
+                    yield _result(protocol.receive_frame(connection), View | None)
+            except OSError as exc:
+                raise Unavailable(f"the node went away: {exc}") from exc
+
+    def history(
+        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
+    ) -> list[Transition]:
+        """A player's transitions, the latest first."""
+        return self._call(protocol.History(player_id, state_key, before, limit), list[Transition])
+
+    def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:
+        """The next dead letters."""
+        return self._call(protocol.ListDeadLetters(after, limit), list[DeadLetter])
+
+    def send_again(self, letter_id: str) -> list[Answer]:
+        """Send the updates of a dead letter again."""
+        return self._call(protocol.SendAgain(letter_id), list[Answer], changes=True)
+
+    def neighbours(self, player_id: str, label: str) -> list[str]:
+        """The vertices that a player's edges of a label lead to."""
+        return self._call(protocol.Neighbours(player_id, label), list[str])
+
+    def friends_of_friends(self, player_id: str, label: str, *, limit: int = 1000) -> list[str]:
+        """The vertices two edges away."""
+        return self._call(protocol.FriendsOfFriends(player_id, label, limit), list[str])
+
+    def shortest_path(self, start: str, end: str, label: str, *, edges_max: int = 6) -> list[str] | None:
+        """A shortest path along edges of a label."""
+        return self._call(protocol.ShortestPath(start, end, label, edges_max), list[str] | None)
+
+    def drain(self, *, timeout_s: float) -> bool:
+        """Wait until everything accepted so far has gone all the way."""
+        return self._call(protocol.Drain(timeout_s), bool, wait_s=timeout_s)
+
+    def stats(self) -> Stats:
+        """What the node has done since it started."""
+        return self._call(protocol.GetStats(), Stats)
+
+    def close(self) -> None:
+        """Let go of the connections; the node runs on."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _call(self, request: Request, result: Any, *, wait_s: float = 0.0, changes: bool = False) -> Any:
+        """Make a call. If the connection breaks, nothing is known of a call that `changes` something."""
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or self._open()
+        connection.settimeout(wait_s + CALL_TIMEOUT_S)
+        try:
+            protocol.send_frame(connection, request)
+            frame = protocol.receive_frame(connection)
+        except OSError as exc:
+            connection.close()
+            kind = OutcomeUnknown if changes else Unavailable
+            raise kind(f"the node did not answer: {exc}") from exc
+        if frame is None:
+            connection.close()
+            raise (OutcomeUnknown if changes else Unavailable)("the node went away")
+        with self._lock:
+            self._idle.append(connection)
+        return _result(frame, result)
+
+    def _open(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(CALL_TIMEOUT_S)
+            connection.connect(self._path)
+        except OSError as exc:
+            connection.close()
+            raise Unavailable(f"no node answers at {self._path}: {exc}") from exc
+        return connection
+
+
+def _result(frame: bytes | None, result: Any) -> Any:
+    if frame is None:
+        raise Unavailable("the node went away")
+    reply = _decode_reply(frame)
+    if reply.ok:
+        return msgspec.json.decode(reply.body, type=result)
+    raise protocol.error_of(msgspec.json.decode(reply.body, type=Problem))
+

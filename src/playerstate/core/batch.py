@@ -1,0 +1,107 @@
+"""A batch of updates judged on working copies of rows, and cut into groups that must be written together.
+
+Rows that one update changes together are one group; so are rows that share an update with a row of the group. Updates of
+one row become one write of it. A group is closed, and a new one begun on what it leaves, when a row would have to
+remember more causes than one write may, or when the group would span more rows than one transaction may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from playerstate.core.check import ROWS_MAX
+from playerstate.core.judgement import judge, refuse
+from playerstate.core.model import Key, Outcome, Reason, Status, Update
+from playerstate.core.replica import Replica, Write
+
+ROW_BYTES_MAX = 393_216
+"""A row's largest size: under DynamoDB's 400 KB an item, with its keys."""
+
+
+class Item(NamedTuple):
+    """An update of the batch: where it stands on the stream, when it was accepted (ms), at most how large it is."""
+
+    place: str
+    accepted_at: int
+    update: Update
+    bytes_max: int
+
+
+class Group:
+    """Rows that must be written together, with the items that they come from and what became of each."""
+
+    def __init__(self) -> None:
+        self.keys: set[Key] = set()
+        self.items: list[Item] = []
+        self.outcomes: list[Outcome] = []
+        self.writes: list[Write] = []
+
+    def absorb(self, other: Group) -> None:
+        """Take over another group's keys and items."""
+        self.keys |= other.keys
+        self.items += other.items
+        self.outcomes += other.outcomes
+
+
+class Batch:
+    """Judges items in order. `groups` are closed, in an order in which they can be written."""
+
+    def __init__(self, replicas: Mapping[Key, Replica], written_at: int) -> None:
+        self._replicas = replicas
+        self._written_at = written_at
+        self._open: dict[Key, Group] = {}
+        self.groups: list[Group] = []
+
+    def judge(self, item: Item) -> None:
+        """Process one item, whose keys must all be among the replicas."""
+        keys = {op.key for op in item.update.ops}
+        group = self._group_for(keys)
+        replicas = {key: self._replicas[key] for key in keys}
+        outcome = self._judge_within_size(item, replicas)
+        group.items.append(item)
+        group.outcomes.append(outcome)
+
+    def finish(self) -> list[Group]:
+        """Close what is open and return all groups, those without writes too."""
+        for group in list(dict.fromkeys(self._open.values())):
+            self._close(group)
+        return self.groups
+
+    def _group_for(self, keys: set[Key]) -> Group:
+        touched = list(dict.fromkeys(self._open[key] for key in keys if key in self._open))
+        if touched:
+            spanned = keys.union(*(group.keys for group in touched))
+            if len(spanned) > ROWS_MAX or any(self._replicas[key].full for key in keys):
+                for group in touched:
+                    self._close(group)
+                touched = []
+        group = touched[0] if touched else Group()
+        for other in touched[1:]:
+            group.absorb(other)
+        group.keys |= keys
+        for key in group.keys:
+            self._open[key] = group
+        return group
+
+    def _close(self, group: Group) -> None:
+        for key in sorted(group.keys):
+            del self._open[key]
+            write = self._replicas[key].write(self._written_at)
+            if write is not None:
+                group.writes.append(write)
+        self.groups.append(group)
+
+    def _judge_within_size(self, item: Item, replicas: Mapping[Key, Replica]) -> Outcome:
+        update, accepted_at, size = item.update, item.accepted_at, item.bytes_max
+        if all(replica.bytes_at_most(size) <= ROW_BYTES_MAX for replica in replicas.values()):
+            return judge(update, accepted_at, replicas)
+        before = {key: replica.snapshot() for key, replica in replicas.items()}
+        outcome = judge(update, accepted_at, replicas)
+        if outcome.status is Status.APPLIED and any(
+            replica.measure(self._written_at) > ROW_BYTES_MAX for replica in replicas.values()
+        ):
+            for key, snapshot in before.items():
+                replicas[key].restore(snapshot)
+            outcome = refuse(update, accepted_at, replicas, Reason.ROW_TOO_LARGE)
+        return outcome

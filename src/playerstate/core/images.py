@@ -1,0 +1,85 @@
+"""Stored rows, read once: what a row's bytes say, its version, and its value as JSON.
+
+The same bytes are met several times on the way through: as a change's new image, as the stored row, and as the old image
+of the next change. Reading and showing them is most of the work, so the latest ones are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from playerstate.core.model import Key, Notice, View
+from playerstate.core.row import Row, join_rows
+from playerstate.core.schema import Schema
+from playerstate.core.types import DATA_TYPES
+from playerstate.core.version_vector import covers, format_vector, total
+from playerstate.core.views import value_json
+from playerstate.core.wire import row_readers
+
+
+class Image(NamedTuple):
+    """A row, its version and its value as JSON."""
+
+    row: Row[Any]
+    version: str
+    value: bytes
+
+
+class Images:
+    """Reads the rows of one schema; keeps up to `kept_max` of the latest."""
+
+    def __init__(self, schema: Schema, *, kept_max: int = 4096) -> None:
+        self._schema = schema
+        self._readers = row_readers(schema)
+        self._kept: dict[tuple[str, bytes], Image] = {}
+        self._kept_max = kept_max
+
+    def read(self, state_key: str, body: bytes) -> Image:
+        """What a row's bytes say. Raises as `RowReader.decode` does."""
+        image = self._kept.get((state_key, body))
+        if image is None:
+            row = self._readers[state_key].decode(body)
+            spec = self._schema.keys[state_key]
+            image = Image(row, format_vector(row.vector), value_json(row.state, spec))
+            if len(self._kept) >= self._kept_max:  # dicts keep the order of insertion: drop the older half
+                self._kept = dict(list(self._kept.items())[self._kept_max // 2 :])
+            self._kept[state_key, body] = image
+        return image
+
+    def view(self, key: Key, images: Iterable[Image]) -> View:
+        """The view of a key by its visible rows: of the row that covers the others, or of their join."""
+        rows = list(images)
+        for image in rows:
+            if all(covers(image.row.vector, other.row.vector) for other in rows if other is not image):
+                return View(key.player_id, key.state_key, image.version, msgspec.Raw(image.value))
+        spec = self._schema.keys[key.state_key]
+        joined = join_rows((image.row for image in rows), DATA_TYPES[spec.type])
+        value = value_json(joined.state, spec)
+        return View(key.player_id, key.state_key, format_vector(joined.vector), msgspec.Raw(value))
+
+    def notice(self, key: Key, region: str, old: bytes | None, new: bytes, *, own: bool) -> Notice:
+        """What is told of a write: the views around it, and its causes where the write is this region's own.
+
+        Replication may combine writes, so only the region that wrote a row knows why it changed.
+        """
+        after = self.read(key.state_key, new)
+        if old is None:
+            spec = self._schema.keys[key.state_key]
+            before, before_version = value_json(DATA_TYPES[spec.type].empty(), spec), ""
+        else:
+            before, before_version = (image := self.read(key.state_key, old)).value, image.version
+        return Notice(
+            key.player_id,
+            key.state_key,
+            region,
+            after.version,
+            total(after.row.vector),
+            after.row.written_at,
+            after=msgspec.Raw(after.value),
+            before=msgspec.Raw(before),
+            before_version=before_version,
+            because=after.row.because if own else [],
+        )

@@ -1,0 +1,216 @@
+"""The nouns of the system, as they travel: operations, updates, outcomes, causes, views, notices, transitions."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from playerstate.core.numbers import BigInt
+
+Json: TypeAlias = Any
+"""Plain JSON data: None, bool, int, float, str, lists and string-keyed dicts of them."""
+
+
+class Key(NamedTuple):
+    """The name of one piece of state."""
+
+    player_id: str
+    state_key: str
+
+    def __str__(self) -> str:
+        return f"{self.player_id}/{self.state_key}"
+
+
+class Op(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, frozen=True):
+    """One operation on one key. Which of the optional fields it needs, the key's data type says."""
+
+    player_id: str
+    state_key: str
+    op: str
+    n: int | str | UnsetType = UNSET
+    item: str | UnsetType = UNSET
+    items: dict[str, int | str] | UnsetType = UNSET
+    elements: list[str] | UnsetType = UNSET
+    field: str | UnsetType = UNSET
+    value: Json | UnsetType = UNSET
+
+    @property
+    def key(self) -> Key:
+        """The key that the operation changes."""
+        return Key(self.player_id, self.state_key)
+
+
+class Update(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, frozen=True):
+    """One or more operations, all or nothing. Its identity: producer, sequence, and the first operation's key.
+
+    `sent_at` is in milliseconds since 1970, by the sender's clock; a retry keeps it. `seen` and `if_version` speak
+    of the first operation's key.
+    """
+
+    ops: list[Op]
+    producer: str = ""
+    sequence: int = 0
+    sent_at: int = 0
+    seen: str | None = None
+    if_version: str | None = None
+
+    @property
+    def first_key(self) -> Key:
+        """The key that orders and identifies the update."""
+        return self.ops[0].key
+
+
+class Identity(NamedTuple):
+    """What makes a retry harmless."""
+
+    producer: str
+    sequence: int
+    player_id: str
+    state_key: str
+
+
+class Status(StrEnum):
+    """What became of an update."""
+
+    APPLIED = "applied"
+    REFUSED = "refused"
+    CONFLICT = "conflict"
+    SUPERSEDED = "superseded"
+    EXPIRED = "expired"
+    DEAD = "dead"
+
+
+class Reason(StrEnum):
+    """Why an update was refused at apply."""
+
+    INSUFFICIENT = "insufficient"
+    RIGHTS_ELSEWHERE = "rights_elsewhere"
+    NOT_HERE_YET = "not_here_yet"
+    TOO_MANY_ENTRIES = "too_many_entries"
+    ROW_TOO_LARGE = "row_too_large"
+    TOO_MANY_PRODUCERS = "too_many_producers"
+
+
+class Outcome(msgspec.Struct, omit_defaults=True, frozen=True):
+    """What became of an update; a repeat gets the first outcome again, marked as a duplicate."""
+
+    status: Status
+    reason: str | None = None
+    duplicate: bool = False
+
+
+class Effect(msgspec.Struct, array_like=True, frozen=True):
+    """What one operation did, small enough to keep: a register's value is never repeated here.
+
+    `delta` is what a counting operation came to; `set` and `replace` are worked out to deltas at apply.
+    """
+
+    op: str
+    delta: BigInt | None = None
+    item: str | None = None
+    deltas: dict[str, BigInt] | None = None
+    elements: list[str] | None = None
+    field: str | None = None
+
+
+class Cause(msgspec.Struct, array_like=True, frozen=True):
+    """An update that a write of a row processed, with the step (`n`) that it took in the writing region.
+
+    `of` names the update's first key where that is another one. Times are milliseconds since 1970.
+    """
+
+    n: int
+    producer: str
+    sequence: int
+    sent_at: int
+    accepted_at: int
+    effects: list[Effect] = []
+    status: Status = Status.APPLIED
+    reason: str | None = None
+    of: tuple[str, str] | None = None
+
+
+class View(msgspec.Struct, frozen=True):
+    """What readers see of a key: its value as plain JSON, and the version that it stands at.
+
+    A key that nobody wrote yet has the version "" and its type's empty value.
+    """
+
+    player_id: str
+    state_key: str
+    version: str
+    value: msgspec.Raw
+
+    @property
+    def key(self) -> Key:
+        """The key that is viewed."""
+        return Key(self.player_id, self.state_key)
+
+    def decoded(self) -> Json:
+        """The value as Python data."""
+        return msgspec.json.decode(self.value)
+
+
+class Notice(msgspec.Struct, omit_defaults=True, frozen=True):
+    """What consumer groups are told: this view changed, and these updates did it.
+
+    `region` is the writer of the row that changed; `before` and `after` are the views around that write, as JSON.
+    """
+
+    player_id: str
+    state_key: str
+    region: str
+    version: str
+    total: int
+    written_at: int
+    after: msgspec.Raw
+    before: msgspec.Raw = msgspec.Raw(b"null")
+    before_version: str = ""
+    because: list[Cause] = []
+
+    @property
+    def key(self) -> Key:
+        """The key whose view changed."""
+        return Key(self.player_id, self.state_key)
+
+
+class Transition(msgspec.Struct, omit_defaults=True, frozen=True):
+    """The audit record of one write: what changed, from what to what, when, and by which updates.
+
+    `first` and `last` are the writing region's steps that the write took; with key and region they are the record's
+    identity, so recording it twice is harmless.
+    """
+
+    player_id: str
+    state_key: str
+    region: str
+    first: int
+    last: int
+    written_at: int
+    before_version: str
+    version: str
+    before: msgspec.Raw
+    after: msgspec.Raw
+    causes: list[Cause]
+
+
+Stage: TypeAlias = Literal["accept", "apply", "project", "link", "audit"]
+
+
+class DeadLetter(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Something that a stage could not take, kept for an operator.
+
+    `letter_id` follows from where it was found, so that finding it twice keeps one. `body` is the input as it came;
+    the identity is there when it could be read.
+    """
+
+    letter_id: str
+    stage: Stage
+    at: int
+    code: str
+    reason: str
+    body: bytes
+    identity: Identity | None = None

@@ -1,0 +1,150 @@
+"""A key as one region is about to change it: the join of all rows, and the steps taken since it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from playerstate.core import producers
+from playerstate.core.model import Cause, Key, Outcome
+from playerstate.core.row import Row, join_rows
+from playerstate.core.schema import KeySpec
+from playerstate.core.types import DATA_TYPES
+from playerstate.core.version_vector import format_vector
+from playerstate.core.wire import ROW_VERSION, encode_row
+
+BECAUSE_MAX = 64
+"""The most updates that one write of a row processes; it bounds what a row keeps of them."""
+
+CAUSE_BYTES_MAX = 1024
+"""A bound on what one update adds to a row beside its own size: cause, memory, names of regions."""
+
+
+class Write(NamedTuple):
+    """A row to be written, on the condition that the region's row still has the vector `seen` (None: is absent)."""
+
+    key: Key
+    region: str
+    seen: str | None
+    version: str
+    old: bytes | None
+    new: bytes
+
+
+class Snapshot(NamedTuple):
+    """A replica's contents at one moment."""
+
+    vector: dict[str, int]
+    state: Any
+    memory: Mapping[str, producers.Part]
+    because: tuple[Cause, ...]
+
+
+class Replica:
+    """One region's working copy of one key.
+
+    `rows` are all regions' rows of the key, `own` the stored bytes of this region's.
+    """
+
+    def __init__(
+        self,
+        key: Key,
+        spec: KeySpec,
+        schema_version: int,
+        region: str,
+        rows: Mapping[str, Row[Any]],
+        own: bytes | None,
+    ) -> None:
+        joined = join_rows(rows.values(), DATA_TYPES[spec.type])
+        self.key = key
+        self.spec = spec
+        self.data_type = DATA_TYPES[spec.type]
+        self.region = region
+        self.vector = joined.vector
+        self.state = joined.state
+        self.memory: Mapping[str, producers.Part] = joined.memory
+        self.because: list[Cause] = []
+        self._epoch = joined.epoch
+        self._schema_version = schema_version
+        self._own = own
+        self._own_version = format_vector(rows[region].vector) if region in rows else None
+        self._grown = len(own or b"")
+
+    @property
+    def version(self) -> str:
+        """The text of the vector."""
+        return format_vector(self.vector)
+
+    @property
+    def next_step(self) -> int:
+        """The number that the region's next step will have."""
+        return self.vector.get(self.region, 0) + 1
+
+    @property
+    def full(self) -> bool:
+        """Whether the next write already processes as many updates as one write may."""
+        return len(self.because) >= BECAUSE_MAX
+
+    def take_step(self, state: Any, cause: Cause) -> None:
+        """Move on to `state`, because of an update that was processed."""
+        self.vector = {**self.vector, self.region: cause.n}
+        self.state = state
+        self.because.append(cause)
+
+    def remember(self, producer: str, sequence: int, sent_at: int, outcome: Outcome, *, now: int) -> None:
+        """Note an update's outcome in the region's own part of the memory. Raises `producers.MemoryFull`."""
+        part = producers.remember(
+            self.memory.get(self.region, producers.Part()),
+            producer,
+            sequence,
+            sent_at,
+            outcome,
+            now=now,
+        )
+        self.set_memory(part)
+
+    def set_memory(self, part: producers.Part) -> None:
+        """Replace the region's own part of the memory."""
+        self.memory = {**self.memory, self.region: part}
+
+    def bytes_at_most(self, more: int) -> int:
+        """A bound on the row's encoded size after an update of `more` bytes."""
+        self._grown += more + CAUSE_BYTES_MAX
+        return self._grown
+
+    def measure(self, written_at: int) -> int:
+        """The row's encoded size as it is now, which is the bound from here on."""
+        self._grown = len(encode_row(self._row(written_at)))
+        return self._grown
+
+    def snapshot(self) -> Snapshot:
+        """What `restore` needs."""
+        return Snapshot(self.vector, self.state, self.memory, tuple(self.because))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Be again as when the snapshot was taken; there must have been no write since."""
+        self.vector, self.state, self.memory = snapshot.vector, snapshot.state, snapshot.memory
+        self.because = list(snapshot.because)
+
+    def write(self, written_at: int) -> Write | None:
+        """The write that stores the steps taken since the last one, and begins the next; None if there are none."""
+        if not self.because:
+            return None
+        new = encode_row(self._row(written_at))
+        write = Write(self.key, self.region, self._own_version, self.version, self._own, new)
+        self._own, self._own_version, self.because = new, write.version, []
+        self._grown = len(new)
+        return write
+
+    def _row(self, written_at: int) -> Row[Any]:
+        return Row(
+            ROW_VERSION,
+            self.spec.type,
+            self._schema_version,
+            written_at,
+            self._epoch,
+            self.vector,
+            self.state,
+            dict(self.memory),
+            self.because,
+        )

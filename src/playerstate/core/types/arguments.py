@@ -1,0 +1,153 @@
+"""Checks of operations' arguments that several data types share.
+
+Every check raises `InvalidUpdate` with a message that says what is wrong and where, in the same words on
+every way in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from playerstate.core.model import Json, Op
+from playerstate.core.numbers import JSON_INTEGER_MAX, parse_amount
+from playerstate.core.schema import KeySpec
+from playerstate.errors import InvalidUpdate
+
+ARGUMENTS = ("n", "item", "items", "elements", "field", "value")
+DEPTH_MAX = 16
+NAME_LENGTH_MAX = 128
+
+
+def check_arguments(op: Op, wanted: Mapping[str, tuple[str, ...]], type_name: str, where: str) -> None:
+    """The operation is one of the type's, with exactly the arguments that it needs."""
+    needed = wanted.get(op.op)
+    if needed is None:
+        names = ", ".join(sorted(wanted))
+        raise InvalidUpdate(
+            f"A {type_name} has no operation {op.op[:40]!r}; it has {names}",
+            code="unknown_operation",
+            where=f"{where}.op",
+        )
+    for argument in ARGUMENTS:
+        given = getattr(op, argument) is not UNSET
+        if given and argument not in needed:
+            raise InvalidUpdate(
+                f"The operation {op.op} of a {type_name} takes no `{argument}`",
+                code="unexpected_argument",
+                where=f"{where}.{argument}",
+            )
+        if not given and argument in needed:
+            raise InvalidUpdate(
+                f"The operation {op.op} of a {type_name} needs `{argument}`",
+                code="missing_argument",
+                where=f"{where}.{argument}",
+            )
+
+
+def amount(op: Op) -> int:
+    """`n` of a checked operation."""
+    return parse_amount(op.n, where="$.n") if isinstance(op.n, (int, str)) else 0
+
+
+def check_amount(op: Op, where: str, *, minimum: int | None = None) -> int:
+    """`n` is an exact integer, and not below `minimum`."""
+    n = _whole_number(op.n, f"{where}.n")
+    if minimum is not None and n < minimum:
+        raise InvalidUpdate(
+            f"Expected a number of {minimum} or more, got {n}", code="out_of_range", where=f"{where}.n"
+        )
+    return n
+
+
+def check_name(name: object, where: str) -> None:
+    """An item, element or field: 1 to 128 printable characters."""
+    if not isinstance(name, str):
+        raise InvalidUpdate("Expected a text", code="bad_name", where=where)
+    if not name or len(name) > NAME_LENGTH_MAX:
+        raise InvalidUpdate(f"Expected 1 to {NAME_LENGTH_MAX} characters", code="bad_name", where=where)
+    if not name.isprintable():
+        raise InvalidUpdate("Control characters are not allowed", code="bad_name", where=where)
+
+
+def check_number(value: object, spec: KeySpec, where: str) -> int:
+    """A whole number within the key's range."""
+    n = _whole_number(value, where)
+    _check_range(n, spec, where)
+    return n
+
+
+def check_value(value: Json, spec: KeySpec, where: str) -> None:
+    """Plain JSON within the key's limits: depth, size, range, allowed values, numbers that readers keep."""
+    _check_json(value, where, DEPTH_MAX)
+    size = len(value) if isinstance(value, str) else len(msgspec.json.encode(value))
+    if size > spec.max_length:
+        raise InvalidUpdate(
+            f"The value's length is {size}, the key allows {spec.max_length}", code="too_long", where=where
+        )
+    if spec.values is not None and not any(_same(value, allowed) for allowed in spec.values):
+        raise InvalidUpdate(
+            "The value is not one of those that the key allows", code="not_allowed", where=where
+        )
+    if spec.range is not None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InvalidUpdate("Expected a number", code="bad_number", where=where)
+        _check_range(value, spec, where)
+
+
+def _whole_number(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise InvalidUpdate("Expected a whole number", code="bad_number", where=where)
+    return parse_amount(value, where=where)
+
+
+def _same(value: Json, allowed: Json) -> bool:
+    # to Python true is 1
+    return bool(value == allowed) and isinstance(value, bool) == isinstance(allowed, bool)
+
+
+def _check_range(n: float, spec: KeySpec, where: str) -> None:
+    if spec.range is not None and not spec.range[0] <= n <= spec.range[1]:
+        low, high = spec.range
+        raise InvalidUpdate(f"The number is not within {low} to {high}", code="out_of_range", where=where)
+
+
+def _check_json(value: Any, where: str, depth: int) -> None:
+    kind = type(value)  # exactly: a subclass may not be encoded as what it derives from
+    if value is None or kind is bool:
+        return
+    if kind is str:
+        _check_text(value, where)
+    elif kind is int:
+        if not -JSON_INTEGER_MAX <= value <= JSON_INTEGER_MAX:
+            raise InvalidUpdate(
+                "A whole number beyond 2^53 must be sent as text", code="out_of_range", where=where
+            )
+    elif kind is float:
+        if not math.isfinite(value):
+            raise InvalidUpdate("NaN and infinities are not allowed", code="out_of_range", where=where)
+    elif kind not in (dict, list):
+        raise InvalidUpdate(f"Expected JSON, got {kind.__name__}", code="bad_value", where=where)
+    elif depth == 0:
+        raise InvalidUpdate(
+            f"The value is nested deeper than {DEPTH_MAX} levels", code="too_deep", where=where
+        )
+    elif kind is dict:
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise InvalidUpdate("Expected a text as a name", code="bad_value", where=where)
+            _check_text(name, where)
+            _check_json(item, f"{where}.{name[:40]}", depth - 1)
+    else:
+        for index, item in enumerate(value):
+            _check_json(item, f"{where}[{index}]", depth - 1)
+
+
+def _check_text(text: str, where: str) -> None:
+    # isascii is a flag look-up; only other texts can hold lone surrogates, which UTF-8 cannot carry
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        raise InvalidUpdate("The text is not valid Unicode", code="bad_text", where=where)

@@ -1,0 +1,79 @@
+"""`bounded_counter`: an exact integer that never goes below its minimum, in any region (see `escrow`)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar
+
+from playerstate.core.model import Effect, Json, Op, Reason
+from playerstate.core.numbers import to_json_number
+from playerstate.core.schema import KeySpec
+from playerstate.core.types import escrow
+from playerstate.core.types.arguments import amount, check_amount, check_arguments
+from playerstate.core.types.contract import Arguments, At, Refused
+from playerstate.core.types.shapes import join_parts
+from playerstate.core.version_vector import VersionVector
+
+State = dict[str, escrow.Packed]
+
+
+class BoundedCounter:
+    """Region -> its escrow account."""
+
+    name = "bounded_counter"
+    state_type = State
+    arguments: ClassVar[Arguments] = {"add": ("n",), "subtract": ("n",), "set": ("n",)}
+
+    def empty(self) -> State:
+        """No accounts: the initial value."""
+        return {}
+
+    def check(self, op: Op, spec: KeySpec, where: str) -> None:
+        """Amounts are not negative; a target is not below the minimum."""
+        check_arguments(op, self.arguments, self.name, where)
+        check_amount(op, where, minimum=spec.minimum if op.op == "set" else 0)
+
+    def commutes(self, op: Op) -> bool:
+        """Additions and subtractions commute; `set` speaks of the value at its time."""
+        return op.op != "set"
+
+    def apply(self, state: State, op: Op, at: At, spec: KeySpec) -> tuple[State, Effect]:
+        """Change the region's own account. `set` is worked out to the delta from the value that is here."""
+        n = amount(op)
+        delta = n - self._exact(state, spec) if op.op == "set" else _signed(op.op, n)
+        try:
+            account = escrow.change(state, at.region, delta, _starting(spec))
+        except escrow.RightsElsewhere as exc:
+            note = partial(_want, region=at.region, wanted=exc.wanted)
+            raise Refused(Reason.RIGHTS_ELSEWHERE, note) from exc
+        after = dict(state)
+        if account is None:
+            after.pop(at.region, None)
+        else:
+            after[at.region] = account
+        return after, Effect(op.op, delta=delta)
+
+    def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
+        """By parts."""
+        return join_parts(a, a_vector, b, b_vector)
+
+    def value(self, state: State, spec: KeySpec) -> Json:
+        """The initial value and all that was added since."""
+        return to_json_number(self._exact(state, spec))
+
+    @staticmethod
+    def _exact(state: State, spec: KeySpec) -> int:
+        return spec.start + escrow.net_total(state)
+
+
+def _signed(name: str, n: int) -> int:
+    return n if name == "add" else -n
+
+
+def _want(state: State, region: str, wanted: int) -> State:
+    return {**state, region: escrow.want(state.get(region), wanted)}
+
+
+def _starting(spec: KeySpec) -> dict[str, int]:
+    above = spec.start - spec.minimum
+    return {spec.home: above} if above and spec.home else {}

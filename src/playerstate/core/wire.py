@@ -1,0 +1,238 @@
+"""The wire forms: rows and stream records as MessagePack, updates and views as JSON. All carry a version.
+
+A process that meets a version above its own must leave the thing for one that knows it: `NewerVersion` says so, and is
+answered by trying again later, never by a dead letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from playerstate.core.model import Notice, Update
+from playerstate.core.numbers import pack, unpack_extension
+from playerstate.core.row import Row
+from playerstate.core.schema import KeySpec, Schema, TypeName
+from playerstate.core.types import DATA_TYPES
+from playerstate.errors import InvalidUpdate, InvariantViolated, Unavailable
+
+ROW_VERSION = 1
+RECORD_VERSION = 1
+
+
+class NewerVersion(Unavailable):
+    """Written by a newer version of the program or of the schema."""
+
+
+class Record(msgspec.Struct, array_like=True, frozen=True):
+    """What the stream carries: the updates of one call for one player, in order, and when accept took them (ms)."""
+
+    wire_version: int
+    accepted_at: int
+    updates: list[Update]
+
+
+class _Header(msgspec.Struct, array_like=True):
+    wire_version: int
+    type: str
+    schema_version: int
+
+
+class _RawRecord(msgspec.Struct, array_like=True):
+    wire_version: int
+    accepted_at: int
+    updates: list[msgspec.Raw]
+
+
+def encode_row(row: Row[Any]) -> bytes:
+    """A row as MessagePack."""
+    return pack(row)
+
+
+class RowReader:
+    """Decodes the rows of one key."""
+
+    def __init__(self, spec: KeySpec, schema_version: int) -> None:
+        self._type = spec.type
+        self._schema_version = schema_version
+        self._decode = _row_decoder(spec.type).decode
+
+    def decode(self, data: bytes) -> Row[Any]:
+        """The row.
+
+        Raises `NewerVersion` for one that this process does not know, `InvariantViolated` for one that nobody wrote.
+        """
+        try:
+            row: Row[Any] = self._decode(data)
+        except (msgspec.DecodeError, ValueError) as exc:
+            self._refuse_newer(data)
+            raise InvariantViolated(f"a stored {self._type} row cannot be read: {exc}") from exc
+        if row.wire_version != ROW_VERSION or row.schema_version > self._schema_version:
+            self._refuse_newer(data)
+        if row.type != self._type:
+            raise InvariantViolated(f"a row of type {row.type} is stored where the schema says {self._type}")
+        return row
+
+    def _refuse_newer(self, data: bytes) -> None:
+        try:
+            header = msgspec.msgpack.decode(data, type=_Header)
+        except (msgspec.DecodeError, ValueError):
+            return
+        if header.wire_version > ROW_VERSION:
+            raise NewerVersion(f"a row has form {header.wire_version}, this process knows {ROW_VERSION}")
+        if header.schema_version > self._schema_version:
+            raise NewerVersion(
+                f"a row has schema version {header.schema_version}, this process knows {self._schema_version}"
+            )
+
+
+def row_readers(schema: Schema) -> dict[str, RowReader]:
+    """A reader for every key of the schema."""
+    return {name: RowReader(spec, schema.version) for name, spec in schema.keys.items()}
+
+
+def encode_update(update: Update) -> bytes:
+    """An update as MessagePack; amounts beyond 64 bits as decimal text, which they may be anyway."""
+    try:
+        return msgspec.msgpack.encode(update)
+    except OverflowError:
+        return msgspec.msgpack.encode(_with_text_amounts(msgspec.to_builtins(update)))
+    except (UnicodeError, RecursionError, TypeError) as exc:
+        raise InvalidUpdate(f"The update cannot be encoded: {exc}", code="malformed") from exc
+
+
+def encode_record(accepted_at: int, updates: Sequence[bytes]) -> bytes:
+    """A stream record of updates that `encode_update` encoded."""
+    return msgspec.msgpack.encode(
+        _RawRecord(RECORD_VERSION, accepted_at, [msgspec.Raw(update) for update in updates])
+    )
+
+
+def _with_text_amounts(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {name: _with_text_amounts(item) for name, item in data.items()}
+    if isinstance(data, list):
+        return [_with_text_amounts(item) for item in data]
+    if isinstance(data, int) and not -(2**63) <= data < 2**63:
+        return str(data)
+    return data
+
+
+_record_decoder = msgspec.msgpack.Decoder(Record, ext_hook=unpack_extension)
+_raw_record_decoder = msgspec.msgpack.Decoder(_RawRecord)
+_update_decoder = msgspec.msgpack.Decoder(Update, ext_hook=unpack_extension)
+_json_update_decoder = msgspec.json.Decoder(Update)
+
+
+def decode_record(data: bytes) -> tuple[int, list[Update | InvalidUpdate], list[bytes]]:
+    """When a record was accepted, its updates, and each one's own bytes where some of them cannot be read.
+
+    One bad update does not spoil the others: it stands in the list as the error that it is. Raises `InvalidUpdate` if
+    the record itself cannot be read, `NewerVersion` if it is of a later form.
+    """
+    try:
+        record = _record_decoder.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _decode_one_by_one(data)
+    if record.wire_version != RECORD_VERSION:
+        raise _record_version_error(record.wire_version)
+    return record.accepted_at, list(record.updates), []
+
+
+def _decode_one_by_one(data: bytes) -> tuple[int, list[Update | InvalidUpdate], list[bytes]]:
+    raw = decode_or_refuse(_raw_record_decoder, data, "record")
+    if raw.wire_version != RECORD_VERSION:
+        raise _record_version_error(raw.wire_version)
+    updates: list[Update | InvalidUpdate] = []
+    bodies: list[bytes] = []
+    for body in raw.updates:
+        bodies.append(bytes(body))
+        try:
+            updates.append(decode_or_refuse(_update_decoder, bytes(body), "update"))
+        except InvalidUpdate as exc:
+            updates.append(exc)
+    return raw.accepted_at, updates, bodies
+
+
+def decode_any_updates(body: bytes) -> list[Update]:
+    """The updates of a dead letter's body: a record, or one update's own bytes. Raises `InvalidUpdate`."""
+    try:
+        _, updates, _ = decode_record(body)
+    except InvalidUpdate:
+        return [decode_or_refuse(_update_decoder, body, "update")]
+    for update in updates:
+        if isinstance(update, InvalidUpdate):
+            raise update
+    return [update for update in updates if isinstance(update, Update)]
+
+
+def _record_version_error(version: int) -> Exception:
+    if version > RECORD_VERSION:
+        return NewerVersion(f"a record has form {version}, this process knows {RECORD_VERSION}")
+    return InvalidUpdate(f"There is no record form {version}", code="malformed", where="$[0]")
+
+
+def decode_json_update(line: bytes | str) -> Update:
+    """An update as clients send it. Raises `InvalidUpdate`."""
+    return decode_or_refuse(_json_update_decoder, line, "update")
+
+
+def decode_packed_update(body: bytes) -> Update:
+    """What `encode_update` encoded. Raises `InvalidUpdate`."""
+    update: Update = decode_or_refuse(_update_decoder, body, "update")
+    return update
+
+
+def convert_update(data: object) -> Update:
+    """An update given as Python data: a dict, or an `Update`. Raises `InvalidUpdate`."""
+    if isinstance(data, Update):
+        return data
+    try:
+        return msgspec.convert(data, Update)
+    except msgspec.ValidationError as exc:
+        raise _translated(exc) from exc
+    except RecursionError as exc:
+        raise InvalidUpdate("The update is nested too deep", code="too_deep") from exc
+
+
+def decode_or_refuse(decoder: Any, data: bytes | str, what: str) -> Any:
+    """Decode, with the decoder's complaint translated to `InvalidUpdate`."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as exc:
+        raise _translated(exc) from exc
+    except UnicodeError as exc:
+        raise InvalidUpdate(f"The {what} is not UTF-8", code="not_utf8") from exc
+    except RecursionError as exc:
+        raise InvalidUpdate(f"The {what} is nested too deep", code="too_deep") from exc
+    except (msgspec.DecodeError, ValueError) as exc:
+        raise InvalidUpdate(f"The {what} is malformed: {exc}", code="malformed") from exc
+
+
+def _translated(exc: msgspec.ValidationError) -> InvalidUpdate:
+    message, _, path = str(exc).partition(" - at `")
+    return InvalidUpdate(message, code="wrong_shape", where=path.rstrip("`") or "$")
+
+
+@cache
+def _row_decoder(type_name: TypeName) -> msgspec.msgpack.Decoder[Any]:
+    state_type = DATA_TYPES[type_name].state_type
+    return msgspec.msgpack.Decoder(Row[state_type], ext_hook=unpack_extension)
+
+
+_notices_decoder = msgspec.json.Decoder(list[Notice])
+
+
+def encode_notices(notices: list[Notice]) -> bytes:
+    """A packed batch of notices, as JSON: other consumer groups are not all written in Python."""
+    return msgspec.json.encode(notices)
+
+
+def decode_notices(body: bytes) -> list[Notice]:
+    """What `encode_notices` packed. Raises `InvalidUpdate` for anything else."""
+    notices: list[Notice] = decode_or_refuse(_notices_decoder, body, "message")
+    return notices
+

@@ -1,0 +1,80 @@
+"""What can go wrong, sorted by what the caller may do about it.
+
+    PlayerStateError
+    ├── InvalidUpdate          the update can never take effect: refuse it, or dead-letter it
+    ├── NotNow                 definite: nothing was done, the same call may be made again
+    │   ├── Unavailable        a part does not answer
+    │   └── SlowDown           more than can be handled; `retry_after_s` says when
+    ├── ConditionFailed        somebody else wrote first: read again, decide again
+    ├── OutcomeUnknown         indefinite: repeat only with the same producer and sequence
+    ├── InvariantViolated      a promise is broken: stop, and tell a person
+    └── StartRefused           the node cannot run on this folder or with these settings
+        ├── SchemaRefused      the game's schema is wrong, or does not fit the stored state
+        └── FolderInUse        another node runs on the folder
+
+Drivers' own errors are translated at the edge, `from exc`; they never reach a stage.
+"""
+
+from __future__ import annotations
+
+
+class PlayerStateError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class InvalidUpdate(PlayerStateError):
+    """The update is malformed or impossible; sending it again cannot help.
+
+    `code` is stable and meant for programs, `where` is a path such as `$.ops[0].n`, and the text says what is
+    wrong in words that are the same on every way in.
+    """
+
+    def __init__(self, message: str, *, code: str = "invalid", where: str = "$") -> None:
+        super().__init__(f"{message} - at `{where}`")
+        self.message = message
+        self.code = code
+        self.where = where
+
+
+class NotNow(PlayerStateError):
+    """Nothing was done; the same call may be made again."""
+
+
+class Unavailable(NotNow):
+    """A part that is needed does not answer. Nothing was done."""
+
+
+class SlowDown(NotNow):
+    """More is asked than can be handled. Nothing was done; try again after `retry_after_s` seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ConditionFailed(PlayerStateError):
+    """A row was not as it had been read. Read again and decide again."""
+
+
+class OutcomeUnknown(PlayerStateError):
+    """It cannot be known whether the update was accepted.
+
+    Sending the same producer and sequence to the same region again is always safe; anything else may take effect
+    twice.
+    """
+
+
+class InvariantViolated(PlayerStateError):
+    """Something that must never be was seen. The process should stop, and a person should look."""
+
+
+class StartRefused(PlayerStateError):
+    """The node cannot run on this folder or with these settings."""
+
+
+class SchemaRefused(StartRefused):
+    """The game's schema is wrong, or does not fit the state that is stored already."""
+
+
+class FolderInUse(StartRefused):
+    """Another node runs on the folder."""

@@ -1,0 +1,128 @@
+"""A node's data folder: who may use it, what it is called, which schema its state was written under."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from playerstate.core.schema import Schema, check_successor, format_schema, load_schema, parse_schema
+from playerstate.errors import FolderInUse, SchemaRefused, StartRefused
+
+FORMAT_VERSION = 1
+DEFAULT_REGION = "local"
+SCHEMA_FILE = "schema.json"
+"""The schema that the folder's state was written under."""
+
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+class _About(msgspec.Struct):
+    """What `folder.json` says. `marker` is the folder's own, so that a cache can be known to belong to it."""
+
+    format: int
+    region: str
+    marker: str
+
+
+class DataFolder:
+    """The folder, held by one node at a time until `close`.
+
+    Raises `FolderInUse` if another node holds it, `StartRefused` if it cannot be used.
+    """
+
+    def __init__(self, path: Path, *, region: str | None = None) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(path / "node.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise StartRefused(f"The data folder {path} cannot be used: {exc.strerror}") from exc
+        try:
+            self._take_lock()
+            about = self._read_about(region)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self.region = about.region
+        self.marker = about.marker
+
+    def schema(self, text: str | None = None) -> Schema:
+        """The schema to run with: `text`, or the folder's own `game.toml`, or the starter's.
+
+        It becomes the folder's. Raises `SchemaRefused` if it is wrong or does not fit the stored state.
+        """
+        own = self.path / "game.toml"
+        if text is None:
+            text = own.read_text("utf-8") if own.exists() else starter_schema()
+        schema = parse_schema(text)
+        kept = self.path / SCHEMA_FILE
+        if kept.exists():
+            check_successor(load_schema(kept.read_bytes()), schema)
+        _write(kept, format_schema(schema))
+        if not own.exists() or own.read_text("utf-8") != text:
+            _write(own, text.encode())
+        return schema
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        os.close(self._lock)
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise FolderInUse(f"Another node (process {holder}) runs on {self.path}") from exc
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+
+    def _read_about(self, region: str | None) -> _About:
+        file = self.path / "folder.json"
+        if not file.exists():
+            about = _About(FORMAT_VERSION, region or DEFAULT_REGION, secrets.token_hex(8))
+            if not _REGION.fullmatch(about.region):
+                raise StartRefused(f"{about.region!r} is no region: letters, digits, `.`, `_` and `-`")
+            _write(file, msgspec.json.encode(about))
+            return about
+        try:
+            raw = msgspec.json.decode(file.read_bytes(), type=dict)
+            if raw.get("format", 0) > FORMAT_VERSION:
+                raise StartRefused(
+                    f"{self.path} was written by a newer version of playerstate (its format is {raw['format']}, this "
+                    f"one knows up to {FORMAT_VERSION})"
+                )
+            about = msgspec.convert(raw, _About)
+        except (msgspec.DecodeError, TypeError) as exc:
+            raise StartRefused(f"{file} cannot be read: {exc}") from exc
+        if region is not None and region != about.region:
+            raise StartRefused(f"{self.path} belongs to the region {about.region}, not to {region}")
+        return about
+
+
+def starter_schema() -> str:
+    """The schema that a folder gets when none is given: a small game's."""
+    return files("playerstate").joinpath("starter.toml").read_text("utf-8")
+
+
+def read_schema_file(path: Path) -> str:
+    """The text of a schema file. Raises `SchemaRefused` if it cannot be read."""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SchemaRefused(f"The schema {path} cannot be read: {exc}") from exc
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file at once and durably: a crash leaves the old one or the new one."""
+    fresh = path.with_suffix(path.suffix + ".new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -1,0 +1,266 @@
+"""The embedded node: one region on one machine, in a data folder.
+
+    process 1   accept, apply, link, and whoever calls          (graph: one process only)
+    process 2   project, audit                                  (the follower)
+    process 3   valkey-server, on a private socket
+
+Everything that must survive is in the folder. Whatever is killed, the next start goes on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol
+
+import msgspec
+import structlog
+
+from playerstate.backends.ladybug.graph import LadybugGraph
+from playerstate.backends.valkey.server import ValkeyServer
+from playerstate.core.answers import StageStats, Stats
+from playerstate.errors import PlayerStateError
+from playerstate.folder import DataFolder
+from playerstate.follower import Followers, Report
+from playerstate.runtime.clock import SystemClock
+from playerstate.runtime.freshness import Freshness
+from playerstate.runtime.loop import Loop
+from playerstate.runtime.socket_server import SocketServer
+from playerstate.service import Parts, Service
+from playerstate.stages.accept import Accept, Lanes
+from playerstate.wiring import FolderParts, leader_consumers
+
+SUPERVISE_EVERY_S = 0.25
+TRIM_EVERY_S = 5.0
+TRIM_KEEP = 10_000
+"""How many processed records and changes stay, for whoever looks."""
+SEQUENCES_PER_RECORD = 2**16
+FOLLOWER_STOP_S = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a node runs. `cache_url` names a cache to use instead of one of the node's own."""
+
+    region: str | None = None
+    followers: Literal["process", "thread"] = "process"
+    cache_url: str | None = None
+    cache_megabytes_max: int = 1024
+
+
+class _FollowerHandle(Protocol):
+    def wake(self) -> None: ...
+    def report(self) -> Report: ...
+    def stop(self) -> None: ...
+    def ensure_running(self) -> None: ...
+
+
+class Node:
+    """A running node, from construction to `close`.
+
+    Raises `StartRefused` if the folder is in use, is of a newer version, or does not fit the schema.
+    """
+
+    def __init__(self, path: Path, *, schema_text: str | None = None, options: Options | None = None) -> None:
+        options = options or Options()
+        self._closing = threading.Event()
+        with contextlib.ExitStack() as opened:
+            folder = DataFolder(path, region=options.region)
+            opened.callback(folder.close)
+            self.schema = folder.schema(schema_text)
+            self.region = folder.region
+            self._valkey: ValkeyServer | None = None
+            if options.cache_url is None:
+                self._valkey = ValkeyServer(
+                    path / "valkey", maxmemory_mb=options.cache_megabytes_max, marker=folder.marker
+                )
+                self._valkey.start()
+                opened.callback(self._valkey.stop)
+            cache_url = self._valkey.url if self._valkey else str(options.cache_url)
+            self._parts = FolderParts.open(path, cache_url)
+            opened.callback(self._parts.close)
+            graph = LadybugGraph(path / "graph", self.schema)
+            opened.callback(graph.close)
+            self._apply, others = leader_consumers(self.schema, self.region, self._parts, graph)
+            self._apply_loop = Loop(self._apply, on_progress=self._changed)
+            self._loops = [self._apply_loop, *(Loop(consumer) for consumer in others)]
+            self._follower: _FollowerHandle = (
+                _FollowerProcess(path, self.region, cache_url)
+                if options.followers == "process"
+                else _FollowerThreads(Followers(self.schema, self.region, self._parts))
+            )
+            opened.callback(self._follower.stop)
+            for loop in self._loops:
+                loop.start()
+                opened.callback(loop.stop)
+            self._supervisor = threading.Thread(target=self._supervise, name="playerstate-supervisor", daemon=True)
+            self._supervisor.start()
+            opened.callback(self._stop_supervisor)
+            self.service = self._make_service(graph)
+            server = SocketServer(path, self.service)
+            opened.callback(server.close)
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether every stage still runs. One that met a broken promise does not, and says so in its stats."""
+        return all(loop.alive for loop in self._loops) and self._follower.report().alive
+
+    def stats(self) -> Stats:
+        """What the node has done since it started."""
+        parts, report = self._parts, self._follower.report()
+        stages: dict[str, StageStats] = {loop.consumer.name: loop.consumer.stats for loop in self._loops}
+        stages |= report.stages
+        stages["apply"].lag = parts.stream.head() - self._apply.position
+        stages["project"].lag = parts.store.changes.head() - parts.checkpoints.load("project")
+        for name, queue in parts.queues.items():
+            stages[name].lag = queue.depth()
+        return Stats(
+            self.region,
+            stages,
+            dict(Counter(self._apply.outcomes)),
+            report.freshness_ms,
+            parts.dead_letters.count(),
+            self._apply.rows_written,
+        )
+
+    def close(self) -> None:
+        """Stop: what is under way is finished, what waits is left for the next start."""
+        self._opened.close()
+
+    def _make_service(self, graph: LadybugGraph) -> Service:
+        parts = self._parts
+        lanes = Lanes(f"{self.region}.{parts.stream.stream_id}", (parts.stream.head() + 1) * SEQUENCES_PER_RECORD)
+        accept = Accept(
+            self.schema,
+            parts.stream,
+            SystemClock(),
+            lanes,
+            lag=lambda: parts.stream.head() - self._apply.position,
+        )
+        everything = Parts(
+            parts.stream,
+            parts.checkpoints,
+            parts.store,
+            parts.store.changes,
+            parts.cache,
+            parts.queues,
+            graph,
+            parts.audit,
+            parts.dead_letters,
+        )
+        return Service(self.schema, everything, accept, stats=self.stats, on_accepted=self._apply_loop.wake, on_close=self.close)
+
+    def _changed(self) -> None:
+        self._follower.wake()
+
+    def _supervise(self) -> None:
+        """Restart what has died, and let go of what every consumer has processed."""
+        since_trim = 0.0
+        while not self._closing.wait(SUPERVISE_EVERY_S):
+            since_trim += SUPERVISE_EVERY_S
+            try:
+                if self._valkey is not None and self._valkey.ensure_running():
+                    log.warning("the cache had died and was started again")
+                self._follower.ensure_running()
+                if since_trim >= TRIM_EVERY_S:
+                    since_trim = 0.0
+                    self._parts.stream.trim(self._apply.position - TRIM_KEEP)
+                    self._parts.store.changes.trim(self._parts.checkpoints.load("project") - TRIM_KEEP)
+            except PlayerStateError as exc:
+                log.warning("the supervisor tries again", error=str(exc))
+
+    def _stop_supervisor(self) -> None:
+        self._closing.set()
+        self._supervisor.join()
+
+
+class _FollowerThreads:
+    """The followers in this process."""
+
+    def __init__(self, followers: Followers) -> None:
+        self._followers = followers
+        self.wake = followers.wake
+        self.report = followers.report
+        self.stop = followers.stop
+        followers.start()
+
+    def ensure_running(self) -> None:
+        """Threads do not die alone."""
+
+
+class _FollowerProcess:
+    """The followers in a process of their own, started again when it dies."""
+
+    def __init__(self, folder: Path, region: str, cache_url: str) -> None:
+        self._arguments = [str(folder), region, cache_url]
+        self._report = Report({"project": StageStats(), "audit": StageStats()}, Freshness().buckets(), alive=True)
+        self._process = self._start()
+
+    def wake(self) -> None:
+        """There are changes. A full pipe says so already."""
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            os.write(self._stdin(), b".")
+
+    def report(self) -> Report:
+        """What it reported last."""
+        return self._report
+
+    def ensure_running(self) -> None:
+        """Start it again if it has died."""
+        if self._process.poll() is not None:
+            log.error("the follower has died and is started again", exit_code=self._process.returncode)
+            self._process = self._start()
+
+    def stop(self) -> None:
+        """Have it finish its steps; after a while, without."""
+        process = self._process
+        if process.stdin:
+            process.stdin.close()
+        try:
+            process.wait(FOLLOWER_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._reader.join()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "playerstate.follower", *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        if process.stdin is None:
+            raise PlayerStateError("a follower without a pipe")
+        os.set_blocking(process.stdin.fileno(), False)
+        self._reader = threading.Thread(target=self._read_reports, args=(process,), daemon=True)
+        self._reader.start()
+        return process
+
+    def _read_reports(self, process: subprocess.Popen[bytes]) -> None:
+        decode = msgspec.json.Decoder(Report).decode
+        if process.stdout is not None:
+            with process.stdout as lines:
+                for line in lines:
+                    self._report = decode(line)
+
+    def _stdin(self) -> int:
+        if self._process.stdin is None or self._process.stdin.closed:
+            raise BrokenPipeError
+        return self._process.stdin.fileno()

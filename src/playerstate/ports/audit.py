@@ -1,0 +1,30 @@
+"""The audit log: every transition, for as long as it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from playerstate.core.model import Transition
+
+
+class Audit(Protocol):
+    """Transitions, identified by key, region and first step: recording one again keeps one."""
+
+    def append(self, transitions: Sequence[Transition]) -> None:
+        """Record transitions, all or none. They are kept once this returns."""
+        ...
+
+    def history(
+        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
+    ) -> list[Transition]:
+        """A player's transitions, or one key's: the latest first, those written before the time `before` (ms)."""
+        ...
+
+    def count(self) -> int:
+        """How many transitions are kept."""
+        ...
+
+    def trim(self, before: int) -> int:
+        """Delete transitions written before a time (ms). Returns how many went."""
+        ...

@@ -1,0 +1,75 @@
+"""The hot cache that every game server reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from playerstate.core.model import Key, View
+
+
+class Put(Enum):
+    """What became of a view that was offered to the cache."""
+
+    WRITTEN = "written"
+    STALE = "stale"
+    """The cache holds this version, or a newer one."""
+    CONCURRENT = "concurrent"
+    """Neither covers the other. The cache keeps what it had."""
+
+
+class CachedPlayer(NamedTuple):
+    """What the cache holds of a player. `complete` says that a key that is not there is known to be unwritten."""
+
+    views: dict[str, View]
+    complete: bool
+
+
+class Cache(Protocol):
+    """Views by player and key. It may lose anything at any time, a whole player at once, and never a part of one.
+
+    - **Never backwards**: a view is written only over one that its vector covers, atomically per player.
+    - Values and versions are opaque to it but for comparing versions.
+    - Watchers of a player hear of every view written while they listen, in the order of writing; they may miss some when
+      the connection breaks, and then see it break.
+    """
+
+    def put(self, views: Sequence[View]) -> list[Put]:
+        """Offer views; the answer to each, in their order."""
+        ...
+
+    def replace(self, views: Sequence[View]) -> None:
+        """Write views whatever the cache holds. Only for what was found to be wrong."""
+        ...
+
+    def get(self, key: Key) -> View | None:
+        """The view, None for a miss. A key that is known to be unwritten is a view with the version ""."""
+        ...
+
+    def get_player(self, player_id: str) -> CachedPlayer:
+        """Everything that the cache holds of a player."""
+        ...
+
+    def begin_fill(self, player_id: str) -> str:
+        """Announce a fill, before the store is read. Returns the token that `fill` needs."""
+        ...
+
+    def fill(self, player_id: str, views: Sequence[View], token: str) -> None:
+        """Offer all views that a player has. The player is complete from then on, unless the cache lost it since."""
+        ...
+
+    def watch(self, player_id: str, *, timeout_s: float) -> Iterator[View | None]:
+        """Views of the player as they are written; None whenever `timeout_s` passes without one.
+
+        Listening begins before the first item is waited for. Ends with `Unavailable` when the connection breaks.
+        """
+        ...
+
+    def players(self) -> Iterator[str]:
+        """The players that the cache holds something of, in no order; some twice perhaps."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything."""
+        ...

@@ -1,0 +1,1 @@
+"""What drives the stages: loops over sources, and the socket by which other processes reach a node."""

@@ -1,0 +1,137 @@
+"""Consumers: each takes a batch from a source, has a stage handle it, and notes how far it has come.
+
+The note comes after the work, so that a crash between the two repeats work and never skips it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+
+from playerstate.core.answers import StageStats
+from playerstate.core.model import DeadLetter, Notice, Stage
+from playerstate.core.wire import decode_notices
+from playerstate.errors import InvalidUpdate
+from playerstate.ports.clock import Clock
+from playerstate.ports.dead_letters import DeadLetters
+from playerstate.ports.queue import Queue
+from playerstate.ports.store import Changes
+from playerstate.ports.stream import Checkpoints, Stream
+from playerstate.runtime.freshness import Freshness
+from playerstate.stages.apply import Apply
+from playerstate.stages.project import Project
+
+BATCH_MAX = 500
+MESSAGES_MAX = 10
+VISIBILITY_S = 60.0
+
+
+class Consumer(Protocol):
+    """Something that a loop can drive."""
+
+    name: Stage
+    stats: StageStats
+
+    def step(self) -> int:
+        """Take one batch and return how many inputs it had; 0 if there was nothing to do."""
+        ...
+
+
+class ApplyConsumer:
+    """Stream -> apply."""
+
+    name: Stage = "apply"
+
+    def __init__(self, stream: Stream, checkpoints: Checkpoints, apply: Apply) -> None:
+        self.stats = StageStats()
+        self.outcomes: Counter[str] = Counter()
+        self.rows_written = 0
+        self.position = checkpoints.load(self.name)
+        self._stream = stream
+        self._checkpoints = checkpoints
+        self._apply = apply
+
+    def step(self) -> int:
+        """Take the next records of the stream."""
+        records = self._stream.read(self.position, BATCH_MAX)
+        if not records:
+            return 0
+        applied = self._apply.handle(records)
+        self._checkpoints.save(self.name, records[-1].position)
+        self.position = records[-1].position
+        self.outcomes.update(applied.outcomes)
+        self.rows_written += applied.rows_written
+        self.stats.processed += applied.outcomes.total()
+        return len(records)
+
+
+class ProjectConsumer:
+    """Changes -> project."""
+
+    name: Stage = "project"
+
+    def __init__(self, changes: Changes, checkpoints: Checkpoints, project: Project) -> None:
+        self.stats = StageStats()
+        self.freshness = Freshness()
+        self.position = checkpoints.load(self.name)
+        self._changes = changes
+        self._checkpoints = checkpoints
+        self._project = project
+
+    def step(self) -> int:
+        """Take the next changes of the store."""
+        changes = self._changes.read(self.position, BATCH_MAX)
+        if not changes:
+            return 0
+        projected = self._project.handle(changes)
+        self._checkpoints.save(self.name, changes[-1].position)
+        self.position = changes[-1].position
+        self.freshness.add(projected.freshness_ms)
+        self.stats.processed += len(changes)
+        return len(changes)
+
+
+class QueueConsumer:
+    """A consumer group's queue -> the stage that takes its notices.
+
+    A message that is no batch of notices goes to the dead letters at once: trying again cannot help.
+    """
+
+    def __init__(
+        self,
+        name: Stage,
+        queue: Queue,
+        handle: Callable[[Sequence[Notice]], int],
+        dead_letters: DeadLetters,
+        clock: Clock,
+    ) -> None:
+        self.name: Stage = name
+        self.stats = StageStats()
+        self._queue = queue
+        self._handle = handle
+        self._dead_letters = dead_letters
+        self._clock = clock
+
+    def step(self) -> int:
+        """Take the next messages of the queue."""
+        messages = self._queue.receive(MESSAGES_MAX, visibility_s=VISIBILITY_S)
+        if not messages:
+            return 0
+        notices: list[Notice] = []
+        for message in messages:
+            try:
+                notices += decode_notices(message.body)
+            except InvalidUpdate as exc:
+                letter_id = f"{self.name}-{message.receipt}"
+                now = self._clock.now_ms()
+                self._dead_letters.put(
+                    [DeadLetter(letter_id, self.name, now, exc.code, str(exc), message.body)]
+                )
+        self._handle(notices)
+        self._queue.delete([message.receipt for message in messages])
+        self.stats.processed += len(notices)
+        return len(messages)
+
+

@@ -1,0 +1,229 @@
+"""What goes over a node's socket: frames of a 4-byte length (big endian) and that many bytes.
+
+A request is MessagePack. A reply is MessagePack too: `[ok, body]`, where `body` is the result as JSON, or the error. A
+watch is answered with many replies, until either side goes.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, TypeAlias
+
+import msgspec
+
+from playerstate.core.model import Identity, Update
+from playerstate.core.wire import convert_update, decode_packed_update, encode_update
+from playerstate.errors import (
+    InvalidUpdate,
+    InvariantViolated,
+    OutcomeUnknown,
+    PlayerStateError,
+    SlowDown,
+    Unavailable,
+)
+
+FRAME_BYTES_MAX = 64 * 1024 * 1024
+
+
+class WireUpdate(msgspec.Struct, array_like=True):
+    """An update on its way: JSON text as the client gave it, or a struct as MessagePack."""
+
+    packed: bool
+    body: bytes
+
+
+class SendMany(msgspec.Struct, tag=True):
+    """`send_many`."""
+
+    updates: list[WireUpdate]
+
+
+class OutcomeOf(msgspec.Struct, tag=True):
+    """`outcome`."""
+
+    identity: Identity
+    wait_s: float
+
+
+class Get(msgspec.Struct, tag=True):
+    """`get`."""
+
+    player_id: str
+    state_key: str
+
+
+class GetPlayer(msgspec.Struct, tag=True):
+    """`get_player`."""
+
+    player_id: str
+
+
+class Watch(msgspec.Struct, tag=True):
+    """`watch`."""
+
+    player_id: str
+    timeout_s: float
+
+
+class History(msgspec.Struct, tag=True):
+    """`history`."""
+
+    player_id: str
+    state_key: str | None
+    before: int | None
+    limit: int
+
+
+class ListDeadLetters(msgspec.Struct, tag=True):
+    """`dead_letters`."""
+
+    after: str
+    limit: int
+
+
+class SendAgain(msgspec.Struct, tag=True):
+    """`send_again`."""
+
+    letter_id: str
+
+
+class Neighbours(msgspec.Struct, tag=True):
+    """`neighbours`."""
+
+    player_id: str
+    label: str
+
+
+class FriendsOfFriends(msgspec.Struct, tag=True):
+    """`friends_of_friends`."""
+
+    player_id: str
+    label: str
+    limit: int
+
+
+class ShortestPath(msgspec.Struct, tag=True):
+    """`shortest_path`."""
+
+    start: str
+    end: str
+    label: str
+    edges_max: int
+
+
+class Drain(msgspec.Struct, tag=True):
+    """`drain`."""
+
+    timeout_s: float
+
+
+class GetStats(msgspec.Struct, tag=True):
+    """`stats`."""
+
+
+class GetSchema(msgspec.Struct, tag=True):
+    """`schema`."""
+
+
+Request: TypeAlias = (
+    SendMany
+    | OutcomeOf
+    | Get
+    | GetPlayer
+    | Watch
+    | History
+    | ListDeadLetters
+    | SendAgain
+    | Neighbours
+    | FriendsOfFriends
+    | ShortestPath
+    | Drain
+    | GetStats
+    | GetSchema
+)
+
+
+class Reply(msgspec.Struct, array_like=True):
+    """`body` is JSON: the result, or a `Problem`."""
+
+    ok: bool
+    body: bytes
+
+
+class Problem(msgspec.Struct):
+    """An error on its way to the caller."""
+
+    kind: str
+    message: str
+    code: str = ""
+    where: str = ""
+    retry_after_s: float = 0.0
+
+
+_ERRORS: dict[str, type[PlayerStateError]] = {
+    error.__name__: error for error in (Unavailable, OutcomeUnknown, InvariantViolated, PlayerStateError)
+}
+
+
+def problem_of(error: PlayerStateError) -> Problem:
+    """What is told of an error."""
+    if isinstance(error, InvalidUpdate):
+        return Problem("InvalidUpdate", error.message, error.code, error.where)
+    if isinstance(error, SlowDown):
+        return Problem("SlowDown", str(error), retry_after_s=error.retry_after_s)
+    known = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
+    return Problem(known, str(error))
+
+
+def error_of(problem: Problem) -> PlayerStateError:
+    """The error that was told of."""
+    if problem.kind == "InvalidUpdate":
+        return InvalidUpdate(problem.message, code=problem.code, where=problem.where)
+    if problem.kind == "SlowDown":
+        return SlowDown(problem.message, retry_after_s=problem.retry_after_s)
+    return _ERRORS.get(problem.kind, PlayerStateError)(problem.message)
+
+
+def wrap_update(update: object) -> WireUpdate:
+    """An update in any form that the API takes. Raises `InvalidUpdate` for one that is none."""
+    if isinstance(update, bytes):
+        return WireUpdate(packed=False, body=update)
+    if isinstance(update, str):
+        return WireUpdate(packed=False, body=update.encode("utf-8", "surrogatepass"))
+    return WireUpdate(packed=True, body=encode_update(convert_update(update)))
+
+
+def unwrap_update(update: WireUpdate) -> Update | bytes:
+    """The update for `send_many`. Raises `InvalidUpdate`."""
+    return decode_packed_update(update.body) if update.packed else update.body
+
+
+def send_frame(connection: socket.socket, message: Any) -> None:
+    """Send one frame."""
+    body = msgspec.msgpack.encode(message)
+    connection.sendall(len(body).to_bytes(4, "big") + body)
+
+
+def receive_frame(connection: socket.socket) -> bytes | None:
+    """The next frame's bytes; None at the end. Raises `ConnectionError` if the end comes in the middle."""
+    header = _receive(connection, 4, at_start=True)
+    if header is None:
+        return None
+    size = int.from_bytes(header, "big")
+    if size > FRAME_BYTES_MAX:
+        raise ConnectionError(f"a frame of {size} bytes is too large")
+    return _receive(connection, size, at_start=False)
+
+
+def _receive(connection: socket.socket, size: int, *, at_start: bool) -> bytes | None:
+    chunks: list[bytes] = []
+    missing = size
+    while missing:
+        chunk = connection.recv(min(missing, 1 << 20))
+        if not chunk:
+            if at_start and missing == size:
+                return None
+            raise ConnectionError("the connection ended in the middle of a frame")
+        chunks.append(chunk)
+        missing -= len(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,196 @@
+"""The socket in the data folder by which other processes on the machine reach a node."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import socketserver
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from playerstate.api import PlayerState
+from playerstate.core.answers import Answer, Rejected
+from playerstate.core.model import Update
+from playerstate.errors import InvalidUpdate, PlayerStateError
+from playerstate.runtime import protocol
+from playerstate.runtime.protocol import Reply, Request, SendMany, Watch
+
+ADDRESS_FILE = "node.json"
+SOCKET_PATH_MAX = 100
+"""The kernel takes a little more; paths of sockets are short everywhere."""
+
+log = structlog.get_logger(__name__)
+_decode_request = msgspec.msgpack.Decoder(Request).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Address(msgspec.Struct):
+    """Where a node can be reached; kept in the data folder while it runs."""
+
+    pid: int
+    socket: str
+
+
+class SocketServer:
+    """Serves a node's calls on a socket that only the folder's owner can open."""
+
+    def __init__(self, folder: Path, node: PlayerState) -> None:
+        self._address_file = folder / ADDRESS_FILE
+        self._path = _socket_path(folder)
+        self._path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._server = _Server(str(self._path), node)
+        finally:
+            os.umask(before)
+        self._address_file.write_bytes(_encode(Address(os.getpid(), str(self._path))))
+        self._thread = threading.Thread(target=self._server.serve_forever, name="playerstate-socket", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more calls, and end those that wait for something."""
+        self._address_file.unlink(missing_ok=True)
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server.hang_up()
+        self._path.unlink(missing_ok=True)
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, path: str, node: PlayerState) -> None:
+        self.node = node
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._busy = 0
+        self._idle = threading.Condition(self._lock)
+        super().__init__(path, _Handler)
+
+    @contextlib.contextmanager
+    def connection(self, connection: socket.socket) -> Any:
+        """Known while it lasts, so that it can be ended."""
+        with self._lock:
+            self._connections.add(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+
+    @contextlib.contextmanager
+    def call(self) -> Any:
+        """A call under way, which `hang_up` waits for."""
+        with self._lock:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy -= 1
+                self._idle.notify_all()
+
+    def hang_up(self, *, wait_s: float = 5.0) -> None:
+        """Let the calls under way be answered, then end every connection."""
+        with self._lock:
+            self._idle.wait_for(lambda: self._busy == 0, wait_s)
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    server: _Server
+    request: socket.socket
+
+    def handle(self) -> None:
+        with self.server.connection(self.request), contextlib.suppress(ConnectionError):
+            while (frame := protocol.receive_frame(self.request)) is not None:
+                self._answer(frame)
+
+    def _answer(self, frame: bytes) -> None:
+        try:
+            request = _decode_request(frame)
+        except (msgspec.DecodeError, ValueError, RecursionError) as exc:
+            self._reply_problem(InvalidUpdate(f"The request is malformed: {exc}", code="malformed"))
+            return
+        try:
+            if isinstance(request, Watch):
+                self._watch(request)
+                return
+            with self.server.call():
+                protocol.send_frame(self.request, Reply(ok=True, body=_encode(_call(self.server.node, request))))
+        except PlayerStateError as exc:
+            self._reply_problem(exc)
+        except ConnectionError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a caller must get an answer, and the node must go on
+            log.exception("a call failed", call=type(request).__name__)
+            self._reply_problem(PlayerStateError(f"{type(exc).__name__}: {exc}"))
+
+    def _watch(self, request: Watch) -> None:
+        for view in self.server.node.watch(request.player_id, timeout_s=request.timeout_s):
+            protocol.send_frame(self.request, Reply(ok=True, body=_encode(view)))
+
+    def _reply_problem(self, error: PlayerStateError) -> None:
+        protocol.send_frame(self.request, Reply(ok=False, body=_encode(protocol.problem_of(error))))
+
+
+def _call(node: PlayerState, request: Request) -> Any:
+    match request:
+        case SendMany(updates):
+            return _send_many(node, updates)
+        case protocol.OutcomeOf(identity, wait_s):
+            return node.outcome(identity, wait_s=wait_s)
+        case protocol.Get(player_id, state_key):
+            return node.get(player_id, state_key)
+        case protocol.GetPlayer(player_id):
+            return node.get_player(player_id)
+        case protocol.History(player_id, state_key, before, limit):
+            return node.history(player_id, state_key, before=before, limit=limit)
+        case protocol.ListDeadLetters(after, limit):
+            return node.dead_letters(after=after, limit=limit)
+        case protocol.SendAgain(letter_id):
+            return node.send_again(letter_id)
+        case protocol.Neighbours(player_id, label):
+            return node.neighbours(player_id, label)
+        case protocol.FriendsOfFriends(player_id, label, limit):
+            return node.friends_of_friends(player_id, label, limit=limit)
+        case protocol.ShortestPath(start, end, label, edges_max):
+            return node.shortest_path(start, end, label, edges_max=edges_max)
+        case protocol.Drain(timeout_s):
+            return node.drain(timeout_s=timeout_s)
+        case protocol.GetStats():
+            return node.stats()
+        case protocol.GetSchema():
+            return node.schema
+    raise InvalidUpdate("There is no such call", code="malformed")
+
+
+def _send_many(node: PlayerState, wrapped: list[protocol.WireUpdate]) -> list[Answer]:
+    """Send what can be read; what cannot is rejected in its place."""
+    answers: dict[int, Answer] = {}
+    readable: dict[int, Update | bytes] = {}
+    for index, update in enumerate(wrapped):
+        try:
+            readable[index] = protocol.unwrap_update(update)
+        except InvalidUpdate as exc:
+            answers[index] = Rejected.of(exc)
+    answers.update(zip(readable, node.send_many(list(readable.values())), strict=True))
+    return [answers[index] for index in range(len(wrapped))]
+
+
+def _socket_path(folder: Path) -> Path:
+    path = folder.resolve() / "node.sock"
+    if len(str(path)) <= SOCKET_PATH_MAX:
+        return path
+    return Path(tempfile.mkdtemp(prefix="playerstate-")) / "node.sock"

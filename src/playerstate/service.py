@@ -1,0 +1,243 @@
+"""The node's calls, over whatever parts it was wired with. The socket, the CLI and the API all come here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from playerstate.api import AnyUpdate, PlayerState
+from playerstate.core import producers
+from playerstate.core.answers import Accepted, Answer, Stats
+from playerstate.core.check import check_player_id
+from playerstate.core.images import Images
+from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Status, Transition, View
+from playerstate.core.row import join_rows
+from playerstate.core.schema import Schema
+from playerstate.core.types import DATA_TYPES
+from playerstate.core.wire import decode_any_updates
+from playerstate.errors import InvalidUpdate, Unavailable
+from playerstate.ports.audit import Audit
+from playerstate.ports.cache import Cache
+from playerstate.ports.dead_letters import DeadLetters
+from playerstate.ports.graph import Graph
+from playerstate.ports.queue import Queue
+from playerstate.ports.store import Changes, Store
+from playerstate.ports.stream import Checkpoints, Stream
+from playerstate.stages.accept import Accept
+from playerstate.stages.paths import shortest_path
+
+OUTCOME_POLL_S = 0.05
+DRAIN_POLL_S = 0.005
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a node is made of. `queues` are the consumer groups', by the name of their stage."""
+
+    stream: Stream
+    checkpoints: Checkpoints
+    store: Store
+    changes: Changes
+    cache: Cache
+    queues: Mapping[str, Queue]
+    graph: Graph
+    audit: Audit
+    dead_letters: DeadLetters
+
+
+class Service(PlayerState):
+    """A `PlayerState` over parts. `stats` and the callbacks come from the node that drives the stages."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        parts: Parts,
+        accept: Accept,
+        *,
+        stats: Callable[[], Stats],
+        on_accepted: Callable[[], None],
+        on_close: Callable[[], None],
+    ) -> None:
+        self._schema = schema
+        self._parts = parts
+        self._accept = accept
+        self._stats = stats
+        self._on_accepted = on_accepted
+        self._on_close = on_close
+        self._images = Images(schema, kept_max=256)
+
+    @property
+    def schema(self) -> Schema:
+        """The game's schema."""
+        return self._schema
+
+    def send(self, update: AnyUpdate) -> Answer:
+        """Send one update."""
+        return self.send_many([update])[0]
+
+    def send_many(self, updates: Sequence[AnyUpdate]) -> list[Answer]:
+        """Send updates in order."""
+        answers = self._accept.handle(updates)
+        self._on_accepted()
+        return answers
+
+    def outcome(self, identity: Identity, *, wait_s: float = 0.0) -> Outcome | None:
+        """What became of an update. Its row's memory knows; the watch channel says when to look again."""
+        identity = Identity(*identity)
+        key = self._key(identity.player_id, identity.state_key)
+        found = self._outcome(key, identity)
+        if found is not None or wait_s <= 0:
+            return found
+        deadline = time.monotonic() + wait_s
+        watch = self._parts.cache.watch(key.player_id, timeout_s=OUTCOME_POLL_S)
+        while True:
+            found = self._outcome(key, identity)
+            if found is not None or time.monotonic() >= deadline:
+                return found
+            next(watch)
+
+    def get(self, player_id: str, state_key: str) -> View:
+        """The view of a key: from the cache, or from the store where the cache has lost it or is away."""
+        key = self._key(player_id, state_key)
+        cache = self._parts.cache
+        try:
+            view = cache.get(key)
+            if view is None:
+                view = self._fill(player_id).get(state_key)
+        except Unavailable:
+            view = self._stored_views(player_id).get(state_key)
+        return self._unwritten(key) if view is None or not view.version else view
+
+    def get_player(self, player_id: str) -> dict[str, View]:
+        """All views of a player that were ever written."""
+        check_player_id(player_id)
+        try:
+            cached = self._parts.cache.get_player(player_id)
+            return cached.views if cached.complete else self._fill(player_id)
+        except Unavailable:
+            return self._stored_views(player_id)
+
+    def watch(self, player_id: str, *, timeout_s: float = 1.0) -> Iterator[View | None]:
+        """Views of a player as they change."""
+        check_player_id(player_id)
+        return self._parts.cache.watch(player_id, timeout_s=timeout_s)
+
+    def history(
+        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
+    ) -> list[Transition]:
+        """A player's transitions, the latest first."""
+        check_player_id(player_id)
+        return self._parts.audit.history(player_id, state_key, before=before, limit=limit)
+
+    def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:
+        """The next dead letters."""
+        return self._parts.dead_letters.list(after=after, limit=limit)
+
+    def send_again(self, letter_id: str) -> list[Answer]:
+        """Send the updates of a dead letter under a producer of its own; the original had no effect.
+
+        A letter of a consumer group goes back on its queue.
+        """
+        letter = self._parts.dead_letters.get(letter_id)
+        if letter is None:
+            raise InvalidUpdate(f"There is no dead letter {letter_id[:80]!r}", code="unknown_letter")
+        if letter.stage in self._parts.queues:
+            self._parts.queues[letter.stage].send([letter.body])
+            self._parts.dead_letters.remove(letter_id)
+            return []
+        updates = [
+            msgspec.structs.replace(update, producer=f"replay:{letter_id}", sequence=index, sent_at=0)
+            for index, update in enumerate(decode_any_updates(letter.body), start=1)
+        ]
+        answers = self.send_many(updates)
+        if all(isinstance(answer, Accepted) for answer in answers):
+            self._parts.dead_letters.remove(letter_id)
+        return answers
+
+    def neighbours(self, player_id: str, label: str) -> list[str]:
+        """The vertices that a player's edges of a label lead to."""
+        return sorted(self._parts.graph.targets([player_id], self._label(label)).get(player_id, ()))
+
+    def friends_of_friends(self, player_id: str, label: str, *, limit: int = 1000) -> list[str]:
+        """The vertices two edges away."""
+        return self._parts.graph.friends_of_friends(player_id, self._label(label), limit)
+
+    def shortest_path(self, start: str, end: str, label: str, *, edges_max: int = 6) -> list[str] | None:
+        """A shortest path along edges of a label."""
+        return shortest_path(self._parts.graph, start, end, self._label(label), edges_max=edges_max)
+
+    def drain(self, *, timeout_s: float) -> bool:
+        """Wait until everything accepted so far has gone all the way."""
+        parts = self._parts
+        accepted = parts.stream.head()
+        deadline = time.monotonic() + timeout_s
+        if not _wait(lambda: parts.checkpoints.load("apply") >= accepted, deadline):
+            return False
+        changed = parts.changes.head()
+        if not _wait(lambda: parts.checkpoints.load("project") >= changed, deadline):
+            return False
+        return _wait(lambda: not any(queue.depth() for queue in parts.queues.values()), deadline)
+
+    def stats(self) -> Stats:
+        """What the node has done since it started."""
+        return self._stats()
+
+    def close(self) -> None:
+        """Stop the node."""
+        self._on_close()
+
+    def _key(self, player_id: str, state_key: str) -> Key:
+        check_player_id(player_id)
+        if state_key not in self._schema.keys:
+            raise InvalidUpdate(
+                f"The schema has no key {state_key[:80]!r}", code="unknown_key", where="$.state_key"
+            )
+        return Key(player_id, state_key)
+
+    def _label(self, label: str) -> str:
+        labels = sorted({edge.label for edge in self._schema.edge_keys().values()})
+        if label not in labels:
+            raise InvalidUpdate(
+                f"The schema makes no edges {label[:80]!r}; it has {', '.join(labels)}", code="unknown_label"
+            )
+        return label
+
+    def _unwritten(self, key: Key) -> View:
+        return self._images.view(key, [])
+
+    def _fill(self, player_id: str) -> dict[str, View]:
+        """Read a player from the store, and bring the cache up to it."""
+        token = self._parts.cache.begin_fill(player_id)
+        views = self._stored_views(player_id)
+        self._parts.cache.fill(player_id, list(views.values()), token)
+        return views
+
+    def _stored_views(self, player_id: str) -> dict[str, View]:
+        return {
+            key.state_key: self._images.view(
+                key, [self._images.read(key.state_key, body) for body in rows.values()]
+            )
+            for key, rows in self._parts.store.load_player(player_id).items()
+        }
+
+    def _outcome(self, key: Key, identity: Identity) -> Outcome | None:
+        stored = self._parts.store.load([key])[key]
+        rows = [self._images.read(key.state_key, body).row for body in stored.values()]
+        memory = join_rows(rows, DATA_TYPES[self._schema.keys[key.state_key].type]).memory
+        known = producers.recall(memory, identity.producer, identity.sequence, sent_at=2**62)
+        if isinstance(known, Outcome):
+            return msgspec.structs.replace(known, duplicate=False)
+        letter = self._parts.dead_letters.find(identity)
+        return Outcome(Status.DEAD, letter.code) if letter else None
+
+
+def _wait(condition: Callable[[], bool], deadline: float) -> bool:
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(DRAIN_POLL_S)
+    return True
+

@@ -1,0 +1,168 @@
+"""Accept: requests -> the stream.
+
+    requests -> [checked, given an identity, one record per player and call] -> stream
+
+An update that cannot take effect is answered with the reason. The others are on disk when the call returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+
+from playerstate.api import AnyUpdate
+from playerstate.core.answers import Accepted, Answer, Rejected
+from playerstate.core.check import Checker, check_client_producer, check_times
+from playerstate.core.model import Update
+from playerstate.core.producers import OWN_PRODUCER_PREFIX
+from playerstate.core.schema import Schema
+from playerstate.core.wire import convert_update, decode_json_update, encode_record, encode_update
+from playerstate.errors import InvalidUpdate, SlowDown
+from playerstate.ports.clock import Clock
+from playerstate.ports.stream import NewRecord, Stream
+
+UPDATE_BYTES_MAX = 65_536
+RECORD_BYTES_MAX = 262_144
+LAG_MAX = 200_000
+"""How many records apply may be behind before callers are asked to slow down."""
+
+
+class Lanes:
+    """Identities for updates that come without one.
+
+    A lane is a producer id with one rising line of sequences for all keys. It serves one call at a time, so its numbers
+    reach the stream in their order. `base` must never have been used with numbers of `first_sequence` or above.
+    """
+
+    def __init__(self, base: str, first_sequence: int) -> None:
+        self._base = base
+        self._first_sequence = first_sequence
+        self._lock = threading.Lock()
+        self._idle: list[Lane] = []
+        self._count = 0
+
+    @contextlib.contextmanager
+    def borrow(self) -> Iterator[Lane]:
+        """A lane that nobody else uses meanwhile: the one used last, so that few producers are ever seen."""
+        with self._lock:
+            if self._idle:
+                lane = self._idle.pop()
+            else:
+                self._count += 1
+                lane = Lane(f"{OWN_PRODUCER_PREFIX}{self._base}.{self._count}", self._first_sequence)
+        try:
+            yield lane
+        finally:
+            with self._lock:
+                self._idle.append(lane)
+
+
+class Lane:
+    """One producer of accept's own."""
+
+    def __init__(self, producer: str, next_sequence: int) -> None:
+        self.producer = producer
+        self._next_sequence = next_sequence
+
+    def take(self) -> int:
+        """The next sequence."""
+        sequence = self._next_sequence
+        self._next_sequence += 1
+        return sequence
+
+
+class Accept:
+    """The stage. `lag` tells how many records wait for apply."""
+
+    def __init__(
+        self, schema: Schema, stream: Stream, clock: Clock, lanes: Lanes, lag: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._checker = Checker(schema)
+        self._stream = stream
+        self._clock = clock
+        self._lanes = lanes
+        self._lag = lag
+
+    def handle(self, requests: Sequence[AnyUpdate]) -> list[Answer]:
+        """Take the updates, in order; the answer to each.
+
+        Raises `SlowDown` if too much waits already, `Unavailable` if nothing was taken, `OutcomeUnknown` if that cannot
+        be told.
+        """
+        if self._lag() > LAG_MAX:
+            raise SlowDown("too many updates wait to be applied", retry_after_s=1.0)
+        now = self._clock.now_ms()
+        with self._lanes.borrow() as lane:
+            answers: list[Answer] = []
+            records = _Records(now)
+            for request in requests:
+                try:
+                    update = self._complete(request, now, lane)
+                    body = encode_update(update)
+                    _check_size(body)
+                except InvalidUpdate as exc:
+                    answers.append(Rejected.of(exc))
+                    continue
+                player_id, state_key = update.first_key
+                records.add(player_id, body)
+                answers.append(Accepted(update.producer, update.sequence, player_id, state_key))
+            batch = records.finish()
+            if batch:
+                self._stream.append(batch)
+        return answers
+
+    def _complete(self, request: AnyUpdate, now: int, lane: Lane) -> Update:
+        """The update, checked, with identity and time."""
+        update = decode_json_update(request) if isinstance(request, (bytes, str)) else convert_update(request)
+        if not update.sent_at:
+            update = msgspec.structs.replace(update, sent_at=now)
+        check_times(update, now)
+        if update.producer:
+            check_client_producer(update.producer)
+            self._checker.check(update)
+            return update
+        if update.sequence:
+            raise InvalidUpdate(
+                "A sequence needs the producer that it belongs to", code="bad_sequence", where="$.sequence"
+            )
+        self._checker.check_content(update)
+        return msgspec.structs.replace(update, producer=lane.producer, sequence=lane.take())
+
+
+class _Records:
+    """Gathers one call's updates into one record per player, or several where they would grow too large."""
+
+    def __init__(self, accepted_at: int) -> None:
+        self._accepted_at = accepted_at
+        self._open: dict[str, list[bytes]] = {}
+        self._sizes: dict[str, int] = {}
+        self._finished: list[NewRecord] = []
+
+    def add(self, player_id: str, body: bytes) -> None:
+        """Add an update's encoded form."""
+        size = self._sizes.get(player_id, 0) + len(body)
+        if size > RECORD_BYTES_MAX:
+            self._close(player_id)
+            size = len(body)
+        self._open.setdefault(player_id, []).append(body)
+        self._sizes[player_id] = size
+
+    def finish(self) -> list[NewRecord]:
+        """The records, each player's in order."""
+        for player_id in list(self._open):
+            self._close(player_id)
+        return self._finished
+
+    def _close(self, player_id: str) -> None:
+        record = encode_record(self._accepted_at, self._open.pop(player_id))
+        self._finished.append(NewRecord(player_id, record))
+
+
+def _check_size(body: bytes) -> None:
+    if len(body) > UPDATE_BYTES_MAX:
+        raise InvalidUpdate(
+            f"The update has {len(body)} bytes, at most {UPDATE_BYTES_MAX} are allowed", code="too_large"
+        )

@@ -1,0 +1,136 @@
+"""Apply: the stream -> the store.
+
+    stream -> [read the keys' rows, join, judge each update, write on condition] -> store
+                     |
+                     +-> dead letters
+
+A batch's updates are judged in the order of the stream on working copies of the keys' rows. Rows that one update changes
+together are written together: they form a *group*, one transaction. Everything else of a key is one write. A group whose
+condition fails was read from rows that somebody has changed since; its updates are judged again on what is there now.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from playerstate.core.batch import Batch, Group, Item
+from playerstate.core.check import Checker
+from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Status, Update
+from playerstate.core.replica import Replica
+from playerstate.core.schema import Schema
+from playerstate.core.wire import decode_record, row_readers
+from playerstate.errors import InvalidUpdate, Unavailable
+from playerstate.ports.clock import Clock
+from playerstate.ports.dead_letters import DeadLetters
+from playerstate.ports.store import Store
+from playerstate.ports.stream import StreamRecord
+
+TRIES_MAX = 20
+
+
+class Applied(NamedTuple):
+    """What a batch came to: how many updates ended how (`status`, `status:reason` or `duplicate`), rows written."""
+
+    outcomes: Counter[str]
+    rows_written: int
+
+
+class Apply:
+    """The stage, in one region."""
+
+    def __init__(
+        self, schema: Schema, region: str, store: Store, dead_letters: DeadLetters, clock: Clock
+    ) -> None:
+        self._schema = schema
+        self._region = region
+        self._store = store
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._checker = Checker(schema)
+        self._readers = row_readers(schema)
+
+    def handle(self, records: Sequence[StreamRecord]) -> Applied:
+        """Process a batch of records, whole.
+
+        Raises `NotNow` if it could not be finished; what was done of it is not done again when it comes again.
+        """
+        items, letters = self._read(records)
+        applied = Applied(Counter(), 0)
+        for _ in range(TRIES_MAX):
+            if not items:
+                break
+            batch = Batch(self._replicas(items), self._clock.now_ms())
+            for item in items:
+                batch.judge(item)
+            applied, items = self._commit(batch.finish(), applied)
+        if items:
+            raise Unavailable(f"rows of {items[0].update.first_key} keep changing under the writes")
+        if letters:
+            self._dead_letters.put(letters)
+            applied.outcomes[Status.DEAD] += len(letters)
+        return applied
+
+    def _commit(self, groups: Sequence[Group], applied: Applied) -> tuple[Applied, list[Item]]:
+        """Write the groups; what has been applied by now, and the items of the groups that must be judged again."""
+        committed = self._store.commit([group.writes for group in groups])
+        again: list[Item] = []
+        outcomes, rows_written = applied
+        for group, ok in zip(groups, committed, strict=True):
+            if ok:
+                rows_written += len(group.writes)
+                outcomes.update(map(_label, group.outcomes))
+            else:
+                again += group.items
+        return Applied(outcomes, rows_written), sorted(again)
+
+    def _read(self, records: Sequence[StreamRecord]) -> tuple[list[Item], list[DeadLetter]]:
+        """The updates of the records, and a dead letter for each that cannot be one."""
+        items: list[Item] = []
+        letters: list[DeadLetter] = []
+        now = self._clock.now_ms()
+        for record in records:
+            place = f"{record.position:016d}"
+            try:
+                accepted_at, updates, bodies = decode_record(record.body)
+            except InvalidUpdate as exc:
+                letters.append(_letter(place, now, exc, record.body))
+                continue
+            for index, update in enumerate(updates):
+                try:
+                    if isinstance(update, InvalidUpdate):
+                        raise update
+                    self._checker.check(update)
+                except InvalidUpdate as exc:
+                    body = bodies[index] if bodies else record.body
+                    letters.append(_letter(f"{place}-{index:04d}", now, exc, body, update))
+                else:
+                    items.append(Item(f"{place}-{index:04d}", accepted_at, update, len(record.body)))
+        return items, letters
+
+    def _replicas(self, items: Sequence[Item]) -> dict[Key, Replica]:
+        keys = {op.key: None for item in items for op in item.update.ops}
+        replicas = {}
+        for key, stored in self._store.load(list(keys)).items():
+            reader = self._readers[key.state_key]
+            rows = {region: reader.decode(body) for region, body in stored.items()}
+            spec = self._schema.keys[key.state_key]
+            own = stored.get(self._region)
+            replicas[key] = Replica(key, spec, self._schema.version, self._region, rows, own)
+        return replicas
+
+
+def _letter(
+    place: str, now: int, error: InvalidUpdate, body: bytes, update: Update | InvalidUpdate | None = None
+) -> DeadLetter:
+    identity = None
+    if isinstance(update, Update) and update.ops and update.producer:
+        identity = Identity(update.producer, update.sequence, *update.first_key)
+    return DeadLetter(f"stream-{place}", "apply", now, error.code, str(error), body, identity)
+
+
+def _label(outcome: Outcome) -> str:
+    if outcome.duplicate:
+        return "duplicate"
+    return f"{outcome.status}:{outcome.reason}" if outcome.reason else str(outcome.status)

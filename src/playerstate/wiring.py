@@ -1,0 +1,117 @@
+"""Which backend stands behind which port, and what feeds which stage. The one place where that is written down."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from playerstate.backends.ladybug.graph import LadybugGraph
+from playerstate.backends.sqlite.audit import SqliteAudit
+from playerstate.backends.sqlite.dead_letters import SqliteDeadLetters
+from playerstate.backends.sqlite.queue import SqliteQueue
+from playerstate.backends.sqlite.store import SqliteStore
+from playerstate.backends.sqlite.stream import SqliteCheckpoints, SqliteStream
+from playerstate.backends.valkey.cache import ValkeyCache
+from playerstate.core.groups import Wants
+from playerstate.core.schema import Schema
+from playerstate.runtime.clock import SystemClock
+from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
+from playerstate.stages.apply import Apply
+from playerstate.stages.audit import Record
+from playerstate.stages.link import Link
+from playerstate.stages.project import Group, Project
+
+CONSUMER_GROUPS: dict[str, Wants] = {"link": Wants.EDGES, "audit": Wants.EVERYTHING}
+"""The consumer groups that every node has, by the name of the stage that is fed."""
+
+FOLLOWER_STAGES = ("project", "audit")
+"""The stages that may run in a process of their own, beside the one that accepts, applies and links."""
+
+
+class Closable(Protocol):
+    """A part that holds something open."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+T = TypeVar("T", bound=Closable)
+
+
+@dataclass(frozen=True)
+class FolderParts:
+    """The durable parts in a data folder, which any process of the node may open, and the cache."""
+
+    stream: SqliteStream
+    checkpoints: SqliteCheckpoints
+    store: SqliteStore
+    cache: ValkeyCache
+    queues: dict[str, SqliteQueue]
+    audit: SqliteAudit
+    dead_letters: SqliteDeadLetters
+
+    @classmethod
+    def open(cls, path: Path, cache_url: str) -> FolderParts:
+        """Open, or make, what the folder holds. Raises `StartRefused` or `Unavailable`."""
+        clock = SystemClock()
+        with contextlib.ExitStack() as opened:
+
+            def keep(part: T) -> T:
+                opened.callback(part.close)
+                return part
+
+            parts = cls(
+                keep(SqliteStream(path / "stream.db")),
+                keep(SqliteCheckpoints(path / "checkpoints.db")),
+                keep(SqliteStore(path / "store.db")),
+                keep(ValkeyCache.open(cache_url)),
+                {name: keep(SqliteQueue(path / f"queue-{name}.db", clock)) for name in CONSUMER_GROUPS},
+                keep(SqliteAudit(path / "audit.db")),
+                keep(SqliteDeadLetters(path / "dead-letters.db")),
+            )
+            opened.pop_all()
+            return parts
+
+    def close(self) -> None:
+        """Close everything."""
+        fixed: list[Closable] = [
+            self.stream,
+            self.checkpoints,
+            self.store,
+            self.cache,
+            self.audit,
+            self.dead_letters,
+        ]
+        for part in [*fixed, *self.queues.values()]:
+            part.close()
+
+
+def leader_consumers(
+    schema: Schema, region: str, parts: FolderParts, graph: LadybugGraph
+) -> tuple[ApplyConsumer, Sequence[Consumer]]:
+    """The consumers of the process that accepts: apply, and link, for the graph takes one process only."""
+    clock = SystemClock()
+    apply = Apply(schema, region, parts.store, parts.dead_letters, clock)
+    link = Link(schema, graph)
+    return (
+        ApplyConsumer(parts.stream, parts.checkpoints, apply),
+        [QueueConsumer("link", parts.queues["link"], link.handle, parts.dead_letters, clock)],
+    )
+
+
+def follower_consumers(
+    schema: Schema, region: str, parts: FolderParts
+) -> tuple[ProjectConsumer, Sequence[Consumer]]:
+    """The consumers that follow the store's changes: project and audit."""
+    clock = SystemClock()
+    groups = [Group(parts.queues[name], wants) for name, wants in CONSUMER_GROUPS.items()]
+    project = Project(schema, region, parts.store, parts.cache, groups, clock)
+    record = Record(parts.audit)
+    return (
+        ProjectConsumer(parts.store.changes, parts.checkpoints, project),
+        [QueueConsumer("audit", parts.queues["audit"], record.handle, parts.dead_letters, clock)],
+    )

@@ -1,0 +1,237 @@
+"""What every store guarantees."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis.stateful import run_state_machine_as_test
+
+from builders import KEY, write
+from conformance.store_base import OTHER, OnAStore, StoreWithChanges, chain, told
+from conformance.store_machine import STORE_MACHINE_SETTINGS, StoreMachine
+from conformance.suite import Broken, BrokenInputError, crashed_copy, run_together, until
+from playerstate.core.model import Key
+from playerstate.core.replica import Write
+from playerstate.ports.store import Store
+
+# names that begin alike, differ in case only, sort around `#`, or mean something to SQL
+PLAYERS = "anna|Anna|anna2|anna |ann|o'brien|\"q\"|100%|a_na|a#b|naïve|玩家|😀|\uffee".split("|")
+NAMES = "gold|Gold|gold2|gold!|gold coins|gold\"|gold$|gold%|gol|g_ld|it's|金".split("|")
+REGIONS = ["eu-west-1", "eu-west-1.2", "eu-west-10", "us-east-1"]
+
+
+class StoreSuite(OnAStore):
+    def test_unwritten_key(self, store: StoreWithChanges) -> None:
+        """A key that nobody wrote has no rows, and is answered all the same."""
+        assert store.load([KEY, OTHER]) == {KEY: {}, OTHER: {}}
+        assert store.load([]) == {}
+        assert store.load_player("anna") == {}
+        assert store.keys(None, 10) == []
+
+    def test_loads_exactly_the_rows_of_each_key(self, store: StoreWithChanges) -> None:
+        """Names that begin alike, differ in case, or hold quotes and wildcards are not mixed up; nor are regions."""
+        expected = write_everything(store)
+        assert store.load(list(expected)) == expected
+        for key in expected:
+            assert store.load([key]) == {key: expected[key]}
+        absent = [Key("anna", "go"), Key("nobody", "gold"), Key("anna", "g%")]
+        assert store.load(absent) == {key: {} for key in absent}
+
+    def test_loads_exactly_the_rows_of_a_player(self, store: StoreWithChanges) -> None:
+        """A player's keys are loaded with all their rows, and nobody else's."""
+        expected = write_everything(store)
+        for player_id in PLAYERS:
+            own = {key: rows for key, rows in expected.items() if key.player_id == player_id}
+            assert store.load_player(player_id) == own
+        assert store.load_player("%") == {}
+
+    @pytest.mark.parametrize("limit", [1, 2, 5, 1000])
+    def test_keys_walks_through_everything(self, store: StoreWithChanges, limit: int) -> None:
+        """Walking in pages meets every key once, whatever it is called, in the order of player and state key."""
+        expected = sorted(write_everything(store))
+        after, seen = None, list[Key]()
+        while page := store.keys(after, limit):
+            assert len(page) <= limit
+            seen += page
+            after = page[-1]
+        assert seen == expected
+
+    def test_keys_goes_on_after_a_key_that_is_not_there(self, store: StoreWithChanges) -> None:
+        """The cursor of a walk need not be a key of the store."""
+        keys = [Key("anna", "gold"), Key("anna", "rank"), Key("bob", "gold")]
+        store.commit([[write(key, 1)] for key in keys])
+        assert store.keys(Key("anna", "h"), 10) == keys[1:]
+        assert store.keys(Key("anna", "zzz"), 10) == keys[2:]
+        assert store.keys(Key("aa", ""), 10) == keys
+        assert store.keys(Key("bob", "gold"), 10) == []
+
+    def test_bodies_are_opaque(self, store: StoreWithChanges) -> None:
+        """Any bytes come back as they were, from the rows and from the changes."""
+        for n, body in enumerate([b"", b"\x00\xff{", bytes(range(256)) * 1024]):
+            key = Key("anna", f"k{n}")
+            assert store.commit([[Write(key, "eu-west-1", None, "eu-west-1:1", None, body)]]) == [True]
+            assert store.load_player("anna")[key] == {"eu-west-1": body}
+            assert store.changes.read(0, 10)[-1].new == body
+
+    @pytest.mark.parametrize(
+        ("present", "seen", "written"),
+        [
+            pytest.param(None, None, True, id="absent"),
+            pytest.param(None, "eu-west-1:1", False, id="missing"),
+            pytest.param("eu-west-1:2", None, False, id="there already"),
+            pytest.param("eu-west-1:2", "eu-west-1:2", True, id="equal"),
+            pytest.param("eu-west-1:2", "eu-west-1:1", False, id="stale"),
+            pytest.param("eu-west-1:2", "eu-west-1:3", False, id="ahead"),
+            pytest.param("eu-west-1:2", "eu-west-1:2,us-east-1:1", False, id="of other regions too"),
+            pytest.param("eu-west-1:2", "eu-west-1:22", False, id="longer text"),
+        ],
+    )
+    def test_condition(
+        self, store: StoreWithChanges, present: str | None, seen: str | None, written: bool
+    ) -> None:
+        """A write takes place if the row has exactly the vector that was read; otherwise nothing changes."""
+        old = None
+        if present:
+            old = b"old"
+            store.commit([[Write(KEY, "eu-west-1", None, present, None, old)]])
+        head = store.changes.head()
+        assert store.commit([[Write(KEY, "eu-west-1", seen, "eu-west-1:9", old, b"new")]]) == [written]
+        now = b"new" if written else old
+        assert store.load([KEY]) == {KEY: {} if now is None else {"eu-west-1": now}}
+        news = [change[1:] for change in store.changes.read(head, 10)]
+        assert news == ([(KEY, "eu-west-1", old, b"new")] if written else [])
+        assert (store.changes.head() > head) is written
+
+    def test_condition_asks_the_own_region_only(self, store: StoreWithChanges) -> None:
+        """Another region's row of the key, there or not, is nothing to a write."""
+        here, there = write(KEY, 1), write(KEY, 1, region="us-east-1")
+        there_again = write(KEY, 2, after=there, region="us-east-1")
+        for one in (there, here, there_again):
+            assert store.commit([[one]]) == [True]
+        assert store.load([KEY]) == {KEY: {"eu-west-1": here.new, "us-east-1": there_again.new}}
+
+    @pytest.mark.parametrize("failing", [0, 1, 2])
+    def test_group_is_all_or_nothing(self, store: StoreWithChanges, failing: int) -> None:
+        """One failed condition, wherever it stands in its group, and nothing of the group is written or told."""
+        keys = [Key("anna", "gold"), Key("bob", "gold"), Key("bob", "sword")]
+        there = [write(key, 1) for key in keys]
+        store.commit([there[:2]])
+        group = [write(keys[0], 2, after=there[0]), write(keys[1], 2, after=there[1]), write(keys[2], 1)]
+        group[failing] = group[failing]._replace(seen="eu-west-1:7")
+        before, head = store.load(keys), store.changes.head()
+        assert store.commit([group]) == [False]
+        assert (store.load(keys), store.changes.head()) == (before, head)
+
+    @pytest.mark.parametrize("failing", [0, 1, 2])
+    def test_groups_are_independent(self, store: StoreWithChanges, failing: int) -> None:
+        """A group that fails keeps none of the others from being written; the answers stand in their order."""
+        groups = [[write(Key(player, name), 1) for name in ("gold", "sword")] for player in ("a", "b", "c")]
+        groups[failing][1] = groups[failing][1]._replace(seen="eu-west-1:7")
+        assert store.commit(groups) == [n != failing for n in range(3)]
+        written = [w for n, group in enumerate(groups) if n != failing for w in group]
+        assert store.keys(None, 10) == [w.key for w in written]
+        assert told(store) == [(w.key, w.old, w.new) for w in written]
+
+    def test_later_groups_see_earlier_ones(self, store: StoreWithChanges) -> None:
+        """Within one call a group stands upon what those before it wrote, and not upon what they failed to."""
+        first, second, third = chain(KEY, 3)
+        again, other = write(KEY, 1), write(OTHER, 1)
+        assert store.commit([[first], [again], [second, other], [third]]) == [True, False, True, True]
+        assert store.load([KEY, OTHER]) == {KEY: {"eu-west-1": third.new}, OTHER: {"eu-west-1": other.new}}
+        assert told(store) == [
+            (KEY, None, first.new),
+            (KEY, first.new, second.new),
+            (OTHER, None, other.new),
+            (KEY, second.new, third.new),
+        ]
+
+    def test_group_upon_a_failed_one_fails(self, store: StoreWithChanges) -> None:
+        """A group that was made upon a write that failed fails too."""
+        first = write(KEY, 1)
+        lost = write(KEY, 2, after=first._replace(version="eu-west-1:7"))
+        upon_it = write(KEY, 3, after=lost)
+        assert store.commit([[first], [lost], [upon_it, write(OTHER, 1)]]) == [True, False, False]
+        assert told(store) == [(KEY, None, first.new)]
+
+    def test_nothing_to_commit(self, store: StoreWithChanges) -> None:
+        """A call without groups changes nothing."""
+        assert store.commit([]) == []
+        assert store.changes.head() == 0
+
+    def test_call_that_raises_has_written_nothing(self, store: StoreWithChanges) -> None:
+        """When a call fails as a whole, none of its groups is written, however good."""
+        store.commit([[write(OTHER, 1)]])
+        head = store.changes.head()
+        with pytest.raises(BrokenInputError):
+            store.commit([[write(KEY, 1)], Broken(write(Key("anna", "sword"), 1))])
+        assert store.keys(None, 10) == [OTHER]
+        assert store.changes.head() == head
+        assert store.commit([[write(KEY, 1)]]) == [True]
+
+    def test_racing_writers_lose_nothing(self, store: StoreWithChanges) -> None:
+        """Of writers that read the same row one wins; every success is one step, and the steps are one chain."""
+        writers, steps = 4, 15
+        upon = {None: write(KEY, 1)} | {w.old: w for w in chain(KEY, writers * steps + 1)}
+
+        def take_step() -> bool:
+            current = store.load([KEY])[KEY].get("eu-west-1")
+            return store.commit([[upon[current]]]) == [True]
+
+        def step_until_done() -> None:
+            for _ in range(steps):
+                for _ in until(take_step, "a conditional write to succeed"):
+                    pass
+
+        run_together(*[step_until_done] * writers)
+        assert told(store) == [(KEY, w.old, w.new) for w in chain(KEY, writers * steps)]
+
+    def test_groups_of_racing_writers_do_not_mix(self, store: StoreWithChanges) -> None:
+        """Groups that were tried at the same time on the same rows are told one after the other, each whole."""
+        keys = [Key(player, "gold") for player in "abcd"]
+
+        def write_all(region: str) -> None:
+            for n in range(10):
+                group = [Write(key, region, f"{region}:{n}" if n else None, f"{region}:{n + 1}", None, b"") for key in keys]
+                assert store.commit([group]) == [True]
+
+        run_together(*[lambda region=region: write_all(region) for region in REGIONS[:3]])
+        changes = store.changes.read(0, 1000)
+        groups = [changes[start : start + len(keys)] for start in range(0, len(changes), len(keys))]
+        assert len(groups) == 30
+        for group in groups:
+            assert [change.key for change in group] == keys
+            assert len({change.region for change in group}) == 1
+
+    def test_agrees_with_a_plain_model(self) -> None:
+        """Whatever is committed, read, walked and trimmed, in any order: the store does what a dict would."""
+        run_state_machine_as_test(lambda: StoreMachine(self.open), settings=STORE_MACHINE_SETTINGS)
+
+    @pytest.mark.usefixtures("durable")
+    def test_outlives_a_crash(self, path: Path) -> None:
+        """Acknowledged rows are in the files, whether or not the process could close them."""
+        writes = chain(KEY, 3)
+        with self.open(path) as store:
+            store.commit([[w] for w in writes[:2]])
+            store.commit([[writes[2], write(OTHER, 1)]])
+            before = store.load([KEY, OTHER])
+            with self.open(crashed_copy(path)) as recovered:
+                assert recovered.load([KEY, OTHER]) == before
+        with self.open(path) as reopened:
+            assert reopened.load([KEY, OTHER]) == before
+            assert reopened.commit([[writes[0]], [write(KEY, 4, after=writes[2])]]) == [False, True]
+
+
+def write_everything(store: Store) -> dict[Key, dict[str, bytes]]:
+    """Write rows of every odd name, by several regions, each with a body of its own; what `load` has to give."""
+    everything: dict[Key, dict[str, bytes]] = {}
+    writes = []
+    for n, (player_id, name) in enumerate(product(PLAYERS, NAMES)):
+        key = Key(player_id, name)
+        for region in REGIONS[: n % len(REGIONS) + 1]:
+            body = f"{player_id}|{name}|{region}".encode()
+            writes.append(Write(key, region, None, f"{region}:1", None, body))
+            everything.setdefault(key, {})[region] = body
+    assert store.commit([[w] for w in reversed(writes)]) == [True] * len(writes)
+    return everything

@@ -1,0 +1,58 @@
+"""What the suites of the store and of its changes stand on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from builders import write
+from conformance.suite import Suite
+from playerstate.core.model import Key
+from playerstate.core.replica import Write
+from playerstate.ports.store import Changes, Store
+
+OTHER = Key("bob", "gold")
+
+
+class StoreWithChanges(Store, Protocol):
+    """Both ports on one set of rows."""
+
+    @property
+    def changes(self) -> Changes:
+        """What the store makes known."""
+        ...
+
+
+class OnAStore(Suite, ABC):
+    @abstractmethod
+    def open(self, path: Path) -> AbstractContextManager[StoreWithChanges]:
+        """Open the store that lies at a path, or make it."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "node"
+        folder.mkdir()
+        return folder / "store"
+
+    @pytest.fixture
+    def store(self, path: Path) -> Iterator[StoreWithChanges]:
+        with self.open(path) as store:
+            yield store
+
+
+def chain(key: Key, length: int) -> list[Write]:
+    """Writes of one row, each upon the one before."""
+    writes = [write(key, 1)]
+    for n in range(2, length + 1):
+        writes.append(write(key, n, after=writes[-1]))
+    return writes
+
+
+def told(store: StoreWithChanges) -> list[tuple[Key, bytes | None, bytes]]:
+    """Every change that the store tells of: the key, the row before and after."""
+    return [(change.key, change.old, change.new) for change in store.changes.read(0, 1000)]

@@ -1,0 +1,40 @@
+"""The stores and their changes, each against the suites."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, closing, nullcontext
+from pathlib import Path
+
+from conformance.changes import ChangesSuite
+from conformance.store import StoreSuite
+from conformance.store_base import OnAStore
+from playerstate.backends.memory.store import MemoryStore
+from playerstate.backends.sqlite.store import SqliteStore
+
+
+class OnMemory(OnAStore):
+    forgets = "memory: a store ends with its process"
+
+    def open(self, path: Path) -> AbstractContextManager[MemoryStore]:
+        return nullcontext(MemoryStore())
+
+
+class OnSqlite(OnAStore):
+    def open(self, path: Path) -> AbstractContextManager[SqliteStore]:
+        return closing(SqliteStore(path))
+
+
+class TestMemoryStore(OnMemory, StoreSuite):
+    pass
+
+
+class TestMemoryChanges(OnMemory, ChangesSuite):
+    pass
+
+
+class TestSqliteStore(OnSqlite, StoreSuite):
+    pass
+
+
+class TestSqliteChanges(OnSqlite, ChangesSuite):
+    pass

@@ -1,0 +1,59 @@
+"""The streams and the checkpoints, each against its suite."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.stream import CheckpointsSuite, StreamSuite, records
+from conformance.suite import run_together
+from playerstate.backends.memory.stream import MemoryCheckpoints, MemoryStream
+from playerstate.backends.sqlite.stream import SqliteCheckpoints, SqliteStream
+from playerstate.errors import OutcomeUnknown
+from playerstate.ports.stream import NewRecord
+
+
+class TestMemoryStream(StreamSuite):
+    forgets = "memory: a stream ends with its process"
+
+    def open(self, path: Path) -> AbstractContextManager[MemoryStream]:
+        return nullcontext(MemoryStream())
+
+
+class TestSqliteStream(StreamSuite):
+    def open(self, path: Path) -> AbstractContextManager[SqliteStream]:
+        return closing(SqliteStream(path))
+
+    def test_commit_that_breaks_acknowledges_nobody(self, stream: SqliteStream) -> None:
+        """Calls that share a commit with one that breaks in a way nobody foresaw are not told that they are safe."""
+        unforeseen: Any = 2**70  # which the driver answers with an OverflowError
+        acknowledged = []
+
+        def append_good(name: str) -> None:
+            for n in range(20):
+                with suppress(OverflowError, OutcomeUnknown):
+                    stream.append(records(f"{name}{n}"))
+                    acknowledged.append(f"{name}{n}".encode())
+
+        def append_unforeseen() -> None:
+            for _ in range(20):
+                with pytest.raises((OverflowError, OutcomeUnknown)):
+                    stream.append([NewRecord("anna", unforeseen)])
+
+        run_together(lambda: append_good("a"), lambda: append_good("b"), append_unforeseen)
+        assert set(acknowledged) <= {record.body for record in stream.read(0, 1000)}
+
+
+class TestMemoryCheckpoints(CheckpointsSuite):
+    forgets = "memory: checkpoints end with their process"
+
+    def open(self, path: Path) -> AbstractContextManager[MemoryCheckpoints]:
+        return nullcontext(MemoryCheckpoints())
+
+
+class TestSqliteCheckpoints(CheckpointsSuite):
+    def open(self, path: Path) -> AbstractContextManager[SqliteCheckpoints]:
+        return closing(SqliteCheckpoints(path))
