@@ -1,4 +1,7 @@
-"""Valid things to test with: updates, rows, writes, transitions, dead letters. What a test leaves out does not matter to it."""
+"""Valid things to test with: updates, rows, writes, transitions, dead letters.
+
+What a test does not say of them does not matter to it.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -30,10 +30,13 @@ intents = st.tuples(
 groups_of_intents = st.lists(st.lists(intents, min_size=1, max_size=3, unique_by=lambda i: i[:2]), max_size=4)
 
 
+Open: TypeAlias = "Callable[[Path], AbstractContextManager[StoreWithChanges]]"
+
+
 class StoreMachine(RuleBasedStateMachine):
     """Commits, reads, walks and trims on a store and on dicts."""
 
-    def __init__(self, open_store: Callable[[Path], AbstractContextManager[StoreWithChanges]]) -> None:
+    def __init__(self, open_store: Open) -> None:
         super().__init__()
         self._folder = tempfile.TemporaryDirectory()
         self._opened = open_store(Path(self._folder.name) / "store")
@@ -108,3 +111,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _rows_of(self, key: Key) -> dict[str, bytes]:
         return {region: body for (of, region), (_, body) in self._rows.items() if of == key}
+
+
+def store_machine_on(open_store: Open) -> type[StoreMachine]:
+    """The machine for one backend, as Hypothesis wants it: made without arguments."""
+
+    class Machine(StoreMachine):
+        def __init__(self) -> None:
+            super().__init__(open_store)
+
+    return Machine

@@ -102,16 +102,18 @@ def rejections(batch: Sequence[Update], answers: Sequence[Answer]) -> list[str]:
 
 
 def compare(found: Gathered, plain: PlainResult) -> list[str]:
-    """The differences in words, the first `DIFFERENCES_MAX` of them; none if both agree exactly."""
-    state = {
-        Key(player_id, key): value for player_id, keys in plain.state.items() for key, value in keys.items()
-    }
-    differences = [
+    """The differences in words; none if both agree exactly."""
+    state = {Key(player_id, key): value for player_id, keys in plain.state.items() for key, value in keys.items()}
+    return [
         *_differences("update", found.outcomes, plain.outcomes),
         *_differences("value", found.state, state),
         *_differences("snapshots", found.intervals, plain.intervals),
     ]
-    shown = differences[:DIFFERENCES_MAX]
+
+
+def shortened(differences: Sequence[str]) -> list[str]:
+    """The first `DIFFERENCES_MAX` differences, and how many more there are."""
+    shown = list(differences[:DIFFERENCES_MAX])
     if len(differences) > len(shown):
         shown.append(f"... and {len(differences) - len(shown)} more")
     return shown

@@ -20,7 +20,7 @@ ENTRY_POINT_GROUP = "playerstate.replay"
 MALFORMED_LINES_MAX = 20
 
 
-class UnknownFormat(PlayerStateError):  # noqa: N818 - named like the others
+class UnknownFormat(PlayerStateError):
     """No replay format of that name is installed."""
 
 

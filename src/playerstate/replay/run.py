@@ -12,7 +12,7 @@ import msgspec
 
 from playerstate.api import PlayerState
 from playerstate.core.model import Json
-from playerstate.replay.compare import compare, gather, rejections
+from playerstate.replay.compare import compare, gather, rejections, shortened
 from playerstate.replay.format import Intervals, ReplayFormat, Source
 from playerstate.replay.patience import Patience
 from playerstate.replay.repeats import Repeats
@@ -94,5 +94,5 @@ def replay(
         dict(Counter(plain.outcomes.values())),
         plain.intervals,
         state,
-        [*rejected, *compare(found, plain)],
+        shortened([*rejected, *compare(found, plain)]),
     )

@@ -27,7 +27,7 @@ class Change(NamedTuple):
 Part: TypeAlias = Callable[[Event], list[Change]]
 
 
-class NotUnderstood(Exception):  # noqa: N818 - an answer, not a failure
+class NotUnderstood(Exception):
     """The event does not have the form that its name promises."""
 
 

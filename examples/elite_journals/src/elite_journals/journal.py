@@ -23,7 +23,7 @@ class Entry(NamedTuple):
     event: Event
 
 
-class Malformed(Exception):  # noqa: N818 - an answer, not a failure
+class Malformed(Exception):
     """A line is no event."""
 
 

@@ -52,8 +52,7 @@ def updates_of(event: Event) -> list[list[Change]]:
     Raises `NotUnderstood` for one that ought to, and cannot be read.
     """
     updates = [
-        [change for part in parts for change in part(event)]
-        for parts in EVENTS.get(str(event.get("event")), [])
+        [change for part in parts for change in part(event)] for parts in EVENTS.get(str(event.get("event")), [])
     ]
     return [changes for changes in updates if changes]
 
@@ -109,9 +108,7 @@ def _material_trade(event: Event) -> list[Change]:
 
 
 def _organic_data(event: Event) -> list[Change]:
-    return credits_by(
-        sum(whole(d.get("Value")) + whole(d.get("Bonus", 0)) for d in listed(event.get("BioData")))
-    )
+    return credits_by(sum(whole(d.get("Value")) + whole(d.get("Bonus", 0)) for d in listed(event.get("BioData"))))
 
 
 def _contribution(event: Event) -> list[Change]:

@@ -16,7 +16,7 @@ EMPTY: dict[str, Any] = {"bounded_counter": 0, "inventory": {}, "set": [], "map"
 """What readers see of a key that nobody wrote, by its type; null for the types that are not here."""
 
 
-class Insufficient(Exception):  # noqa: N818 - an answer, not a failure
+class Insufficient(Exception):
     """There is less than the operation takes away."""
 
 
@@ -66,10 +66,12 @@ def apply_one(kind: str, value: Any, op: Op) -> Any:
         case "bounded_counter", _:
             return _counted(value, op)
         case "inventory", "replace":
-            return {item: op.items[item] for item in sorted(op.items)} if op.items else {}
+            return {item: n for item, n in (op.items or {}).items() if n}
+        case "inventory", "set":
+            return {item: n for item, n in {**value, op.item: op.n}.items() if n}
         case "inventory", _:
-            after = {**value, op.item: _counted(value.get(op.item, 0), op)}
-            return {item: after[item] for item in sorted(after) if after[item]}
+            counted = _counted(value.get(op.item, 0), op)
+            return {item: n for item, n in {**value, op.item: counted}.items() if n}
         case "set", _:
             there, named = set(value), set(op.elements or ())
             return sorted(there | named if op.op == "add" else there - named)

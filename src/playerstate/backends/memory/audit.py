@@ -38,7 +38,7 @@ class MemoryAudit:
                 if (state_key is None or transition.state_key == state_key)
                 and (before is None or transition.written_at < before)
             ]
-        found.sort(key=lambda transition: (transition.written_at, transition.first), reverse=True)
+        found.sort(key=lambda transition: (-transition.written_at, -transition.last, transition.state_key))
         return found[:limit]
 
     def count(self) -> int:

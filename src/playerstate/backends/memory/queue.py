@@ -27,9 +27,7 @@ class MemoryQueue:
     once, as queues that promise "at least once" now and then do.
     """
 
-    def __init__(
-        self, clock: Clock, random: Random, *, attempts_max: int = 5, repeat_share: float = 0.0
-    ) -> None:
+    def __init__(self, clock: Clock, random: Random, *, attempts_max: int = 5, repeat_share: float = 0.0) -> None:
         self._lock = threading.Lock()
         self._clock = clock
         self._random = random

@@ -49,9 +49,7 @@ class MemoryStore:
 
     def commit(self, groups: Sequence[Sequence[Write]]) -> list[bool]:
         """Try each group."""
-        all_writes = [
-            list(group) for group in groups
-        ]  # taken before anything is written: the source may fail
+        all_writes = [list(group) for group in groups]  # taken before anything is written: the source may fail
         with self._lock:
             return [self._commit_one(writes) for writes in all_writes]
 

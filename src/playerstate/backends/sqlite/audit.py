@@ -13,9 +13,7 @@ from playerstate.core.numbers import pack, unpack_extension
 
 _decode_causes = msgspec.msgpack.Decoder(list[Cause], ext_hook=unpack_extension).decode
 
-_COLUMNS = (
-    "player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes"
-)
+_COLUMNS = "player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes"
 _INSERT = f"INSERT INTO transitions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 

@@ -33,17 +33,22 @@ class SqliteQueue:
         now = self._clock.now_ms()
         if not self._database.read("SELECT 1 FROM messages WHERE visible_at <= ? LIMIT 1", (now,)):
             return []
+        messages: list[Message] = []
         with self._database.transaction() as connection:
-            rows = connection.execute(_RECEIVE, (now + int(visibility_s * 1000), now, limit)).fetchall()
-            spent = [(id_, body) for id_, attempt, body in rows if attempt > self._attempts_max]
-            if spent:
+            while len(messages) < limit:
+                parameters = (now + int(visibility_s * 1000), now, limit - len(messages))
+                rows = connection.execute(_RECEIVE, parameters).fetchall()
+                spent = [(id_, body) for id_, attempt, body in rows if attempt > self._attempts_max]
+                messages += [
+                    Message(f"{id_}.{attempt}", body, attempt)
+                    for id_, attempt, body in rows
+                    if attempt <= self._attempts_max
+                ]
+                if not spent:  # otherwise there may be others, whose places the spent ones took
+                    break
                 connection.executemany("INSERT INTO dead (body) VALUES (?)", [(body,) for _, body in spent])
                 connection.executemany("DELETE FROM messages WHERE id = ?", [(id_,) for id_, _ in spent])
-        return [
-            Message(f"{id_}.{attempt}", body, attempt)
-            for id_, attempt, body in rows
-            if attempt <= self._attempts_max
-        ]
+        return messages
 
     def delete(self, receipts: Sequence[str]) -> None:
         """Delete messages that were received."""

@@ -15,9 +15,7 @@ _INSERT = (
     "INSERT INTO rows (player_id, range_key, version_vector, body) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (player_id, range_key) DO NOTHING"
 )
-_UPDATE = (
-    "UPDATE rows SET version_vector = ?, body = ? WHERE player_id = ? AND range_key = ? AND version_vector = ?"
-)
+_UPDATE = "UPDATE rows SET version_vector = ?, body = ? WHERE player_id = ? AND range_key = ? AND version_vector = ?"
 _CHANGE = "INSERT INTO changes (player_id, range_key, old, new) VALUES (?, ?, ?, ?)"
 _LOAD_KEY = "SELECT range_key, body FROM rows WHERE player_id = ? AND range_key > ? AND range_key < ?"
 _LOAD_PLAYER = "SELECT range_key, body FROM rows WHERE player_id = ?"
@@ -42,9 +40,7 @@ class SqliteStore:
             loaded = {}
             for key in keys:
                 player_id, state_key = key
-                found = execute(
-                    _LOAD_KEY, (player_id, f"{state_key}#", f"{state_key}{_JUST_AFTER_HASH}")
-                ).fetchall()
+                found = execute(_LOAD_KEY, (player_id, f"{state_key}#", f"{state_key}{_JUST_AFTER_HASH}")).fetchall()
                 loaded[key] = {range_key[len(state_key) + 1 :]: body for range_key, body in found}
             return loaded
 
@@ -94,8 +90,7 @@ class SqliteChanges:
     def read(self, after: int, limit: int) -> list[Change]:
         """The next changes beyond a position."""
         sql = (
-            "SELECT position, player_id, range_key, old, new FROM changes "
-            "WHERE position > ? ORDER BY position LIMIT ?"
+            "SELECT position, player_id, range_key, old, new FROM changes WHERE position > ? ORDER BY position LIMIT ?"
         )
         changes = []
         for position, player_id, range_key, old, new in self._database.read(sql, (after, limit)):

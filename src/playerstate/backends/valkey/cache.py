@@ -40,7 +40,7 @@ class ValkeyCache:
 
     @classmethod
     def open(cls, url: str) -> ValkeyCache:
-        """The cache at a `redis://`, `rediss://` or `unix://` URL. Nothing is connected before it is needed."""
+        """The cache at a `redis://`, `rediss://` or `unix://` URL. Nothing is connected yet."""
         return cls(Connections(url))
 
     def close(self) -> None:
@@ -61,9 +61,7 @@ class ValkeyCache:
         """Replace, or delete for None, a view that the cache still holds at exactly this version."""
         replacement = () if view is None else (view.version, bytes(view.value))
         return bool(
-            self._connections.run(
-                scripts.REPAIR, 1, hash_of(key.player_id), key.state_key, version, *replacement
-            )
+            self._connections.run(scripts.REPAIR, 1, hash_of(key.player_id), key.state_key, version, *replacement)
         )
 
     def get(self, key: Key) -> View | None:

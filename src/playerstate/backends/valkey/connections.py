@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import weakref
+from contextlib import suppress
 from typing import Any, Protocol, TypeAlias
 
 import hiredis
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ReadOnlyError
 from redis.retry import Retry
 
 from playerstate.backends.valkey.scripts import Script
@@ -74,7 +75,7 @@ class Connections:
         _in_this_process.add(self)
 
     def call(self, *command: Argument) -> Any:
-        """Send a command and return the reply. Raises `Unavailable`, for errors that the server answers too."""
+        """Send a command and return the reply. Raises `Unavailable`, also if the reply is an error."""
         try:
             return self._call(command)
         except (redis.RedisError, OSError) as exc:
@@ -98,8 +99,9 @@ class Connections:
 
     def close(self) -> None:
         """End the idle connections. Those in use end when they are idle no more, or with their owner."""
-        while self._idle:
-            self._idle.pop().disconnect()
+        with suppress(IndexError):  # other threads take them too
+            while True:
+                self._idle.pop().disconnect()
 
     def forget_idle(self) -> None:
         """Let go of the idle connections without ending them."""
@@ -113,19 +115,19 @@ class Connections:
             return self._exchange(self.open(), packed)
         try:
             return self._exchange(connection, packed)
-        except redis.ConnectionError:
-            self.close()  # the server has gone, and with it the others
+        except (redis.ConnectionError, ReadOnlyError):
+            self.close()  # the server has gone, or is a replica now, and so it is with the others
             return self._exchange(self.open(), packed)
 
     def _exchange(self, connection: Connection, packed: bytes) -> Any:
         try:
             connection.send_packed_command([packed], check_health=False)
             reply = connection.read_response()
-        except redis.ResponseError:
-            self._idle.append(connection)  # an error was answered, and read whole
-            raise
-        except BaseException:
-            connection.disconnect()  # a reply may still come, which must not answer the next command
+        except BaseException as exc:
+            if isinstance(exc, redis.ResponseError) and not isinstance(exc, ReadOnlyError):
+                self._idle.append(connection)  # an error was answered, and read whole
+            else:
+                connection.disconnect()  # a reply may still come, which must not answer the next command
             raise
         self._idle.append(connection)
         return reply

@@ -86,9 +86,7 @@ class ServerProcess:
             with suppress(OSError):  # it may be ending by itself, or be another user's
                 os.kill(pid, signal.SIGKILL)
         if not self.wait_for_end():
-            raise Unavailable(
-                f"The cache server that holds {self._lock_path} neither answers nor ends; end it by hand"
-            )
+            raise Unavailable(f"The cache server that holds {self._lock_path} neither answers nor ends; end it by hand")
 
     def _recorded_pid(self) -> int | None:
         try:

@@ -1,0 +1,1 @@
+"""The social graph in Ladybug, an embedded database that speaks openCypher."""

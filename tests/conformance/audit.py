@@ -1,0 +1,183 @@
+"""What every audit log guarantees."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from builders import NOW_MS, cause, transition
+from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together
+from playerstate.core.model import Cause, Effect, Status, Transition
+from playerstate.ports.audit import Audit
+
+
+class AuditSuite(Suite, ABC):
+    @abstractmethod
+    def open(self, path: Path) -> AbstractContextManager[Audit]:
+        """Open the audit log that lies at a path, or make it."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "node"
+        folder.mkdir()
+        return folder / "audit"
+
+    @pytest.fixture
+    def audit(self, path: Path) -> Iterator[Audit]:
+        with self.open(path) as audit:
+            yield audit
+
+    def test_empty_at_first(self, audit: Audit) -> None:
+        """A new log has no history."""
+        assert (audit.count(), audit.history("anna"), audit.trim(NOW_MS)) == (0, [], 0)
+
+    def test_recording_again_keeps_one(self, audit: Audit) -> None:
+        """The same transition recorded again, in the same call or a later one, is one transition."""
+        one, other = transition(1), transition(2, written_at=NOW_MS + 1)
+        audit.append([one, one])
+        audit.append([other, one])
+        audit.append([])
+        assert (audit.count(), audit.history("anna")) == (2, [other, one])
+
+    def test_identity(self, audit: Audit) -> None:
+        """Transitions that differ in player, key, region or first step are all kept."""
+        different = [
+            transition(1),
+            transition(2),
+            transition(1, region="us-east-1"),
+            transition(1, state_key="gold2"),
+            transition(1, player_id="Anna"),
+        ]
+        audit.append(different)
+        assert audit.count() == len(different)
+        kept = audit.history("anna") + audit.history("Anna")
+        assert sorted(kept, key=repr) == sorted(different, key=repr)
+
+    def test_every_field_is_kept(self, audit: Audit) -> None:
+        """A transition comes back as it was: exact JSON, amounts of any size, refusals, and all that is optional."""
+        causes = [
+            Cause(4, "game-1", 9, NOW_MS - 5, NOW_MS - 3, [Effect("add", delta=10**37), Effect("add", delta=-(2**64))]),
+            Cause(5, "@accept-1", 2**53, NOW_MS, NOW_MS, [Effect("replace", deltas={"swörd": 2**63, "bow": -1})]),
+            Cause(6, "it's", 1, 0, 1, [], Status.REFUSED, "insufficient", ("bob", "inventory")),
+            Cause(7, "game-1", 10, 1, 2, [Effect("add", elements=["x", "y"]), Effect("set", field="f", item="i")]),
+        ]
+        full = transition(4, player_id="o'brien 玩家", state_key="gold coins", causes=causes)
+        audit.append([full])
+        assert audit.history("o'brien 玩家") == [full]
+
+    @pytest.mark.parametrize(
+        "json",
+        [
+            b"null",
+            b"[]",
+            b"{}",
+            b'{"b":1,"a":[ ]}',
+            b'{ "spaced" : 1.0 }',
+            b"1e2",
+            b"12345678901234567890123",
+            b'"123456789012345678901234567890"',
+            '"naïve \U0001f600 \\u00e9 \\" \\\\"'.encode(),
+        ],
+    )
+    def test_values_are_kept_byte_by_byte(self, audit: Audit, json: bytes) -> None:
+        """Values pass through as the JSON text they are: no number is rounded, nothing is reordered."""
+        audit.append([transition(before=json, after=json + b" ")])
+        (kept,) = audit.history("anna")
+        assert (bytes(kept.before), bytes(kept.after)) == (json, json + b" ")
+
+    def test_latest_first(self, audit: Audit) -> None:
+        """A player's history runs from the latest to the earliest, in whatever order it was recorded."""
+        written = [
+            transition(n, state_key=state_key, written_at=NOW_MS + 10 * n + later)
+            for n in range(1, 6)
+            for later, state_key in enumerate(["gold", "rank"])
+        ]
+        for one in shuffled(written):
+            audit.append([one])
+        assert audit.history("anna") == written[::-1]
+
+    def test_latest_first_within_a_millisecond(self, audit: Audit) -> None:
+        """Transitions of one key that were written at the same time stand in the order of their steps."""
+        written = [transition(n) for n in range(1, 12)]
+        audit.append(shuffled(written))
+        assert audit.history("anna") == written[::-1]
+
+    def test_one_keys_history(self, audit: Audit) -> None:
+        """A key's history holds that key's transitions only, a player's that player's."""
+        names = ["gold", "gold2", "Gold", "g%", "gold coins"]
+        audit.append([transition(state_key=name) for name in names])
+        audit.append([transition(player_id=other) for other in ("ann", "anna2", "ANNA", "a%")])
+        for name in names:
+            assert audit.history("anna", name) == [transition(state_key=name)]
+        assert len(audit.history("anna")) == len(names)
+        assert audit.history("anna", "go") == []
+        assert audit.history("anna", "") == []
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    @pytest.mark.parametrize("state_key", [None, "gold"])
+    def test_paging(self, audit: Audit, limit: int, state_key: str | None) -> None:
+        """Going on before the time of the last one seen yields every transition once, in pages of at most the limit."""
+        written = [transition(n, written_at=NOW_MS + n) for n in range(1, 8)]
+        audit.append([*written, transition(player_id="bob", written_at=NOW_MS)])
+        before, seen = None, list[Transition]()
+        while page := audit.history("anna", state_key, before=before, limit=limit):
+            assert len(page) <= limit
+            seen += page
+            before = page[-1].written_at
+        assert seen == written[::-1]
+
+    def test_before_is_exclusive(self, audit: Audit) -> None:
+        """What was written at the time `before` is not before it."""
+        audit.append([transition(1, written_at=NOW_MS), transition(2, written_at=NOW_MS + 1)])
+        assert audit.history("anna", before=NOW_MS) == []
+        assert audit.history("anna", before=NOW_MS + 1) == [transition(1)]
+
+    def test_all_or_none(self, audit: Audit) -> None:
+        """A call that fails half-way records none of its transitions."""
+        audit.append([transition(1)])
+        with pytest.raises(BrokenInputError):
+            audit.append(Broken(transition(2), transition(3, player_id="bob")))
+        assert (audit.count(), audit.history("anna"), audit.history("bob")) == (1, [transition(1)], [])
+
+    def test_trim(self, audit: Audit) -> None:
+        """Trimming deletes what was written before the time, of all players, says how many, and keeps the rest."""
+        old = [transition(1, player_id=player, written_at=NOW_MS - 1) for player in ("anna", "bob")]
+        new = [transition(2, player_id=player, written_at=NOW_MS) for player in ("anna", "bob")]
+        audit.append(old + new)
+        assert audit.trim(NOW_MS) == 2
+        assert audit.trim(NOW_MS) == 0
+        assert audit.count() == 2
+        assert audit.history("anna") + audit.history("bob") == new
+
+    def test_recorded_from_many_threads(self, audit: Audit) -> None:
+        """Consumers that record the same transitions at the same time keep each once."""
+        written = [transition(n, written_at=NOW_MS + n) for n in range(1, 21)]
+
+        def record_all(seed: int) -> None:
+            for one in shuffled(written, seed):
+                audit.append([one])
+
+        run_together(*[lambda seed=seed: record_all(seed) for seed in range(3)])
+        assert audit.history("anna") == written[::-1]
+
+    @pytest.mark.usefixtures("durable")
+    def test_outlives_a_crash(self, path: Path) -> None:
+        """What was recorded is in the files, whether or not the process could close them."""
+        written = [transition(n, causes=[cause(n), cause(n + 1)], written_at=NOW_MS + n) for n in (1, 3)]
+        with self.open(path) as audit:
+            audit.append(written)
+            copy = crashed_copy(path)
+        for where in (copy, path):
+            with self.open(where) as audit:
+                assert audit.history("anna") == written[::-1]
+                audit.append(written)
+                assert audit.count() == 2
+
+
+def shuffled(transitions: list[Transition], seed: int = 1) -> list[Transition]:
+    return Random(seed).sample(transitions, len(transitions))

@@ -1,0 +1,11 @@
+"""What every cache guarantees: the whole suite."""
+
+from __future__ import annotations
+
+from conformance.cache_fills import CacheFillsSuite
+from conformance.cache_watch import CacheWatchSuite
+from conformance.cache_writes import CacheWritesSuite
+
+
+class CacheSuite(CacheWritesSuite, CacheFillsSuite, CacheWatchSuite):
+    """Writing and reading, filling, watching."""

@@ -1,0 +1,15 @@
+"""Hypothesis profiles: `HYPOTHESIS_PROFILE=thorough` looks much further, `ci` does the same on every run."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# several classes inherit one law, which Hypothesis would take for a mistake; a slow machine is no failure
+_EASY = (HealthCheck.differing_executors, HealthCheck.too_slow)
+
+settings.register_profile("default", max_examples=100, deadline=None, suppress_health_check=_EASY)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=3000)
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
