@@ -63,7 +63,8 @@ class _FollowerHandle(Protocol):
 
 
 class Node:
-    """A running node, from construction to `close`.
+    """A running node, from construction to `close`. `service` is what its clients call; `parts` and `cache_url` are for
+    whoever measures or checks it.
 
     Raises `StartRefused` if the folder is in use, is of a newer version, or does not fit the schema.
     """
@@ -83,8 +84,8 @@ class Node:
                 )
                 self._valkey.start()
                 opened.callback(self._valkey.stop)
-            cache_url = self._valkey.url if self._valkey else str(options.cache_url)
-            self._parts = FolderParts.open(path, cache_url)
+            self.cache_url = self._valkey.url if self._valkey else str(options.cache_url)
+            self._parts = FolderParts.open(path, self.cache_url)
             opened.callback(self._parts.close)
             graph = LadybugGraph(path / "graph", self.schema)
             opened.callback(graph.close)
@@ -92,7 +93,7 @@ class Node:
             self._apply_loop = Loop(self._apply, on_progress=self._changed)
             self._loops = [self._apply_loop, *(Loop(consumer) for consumer in others)]
             self._follower: _FollowerHandle = (
-                _FollowerProcess(path, self.region, cache_url)
+                _FollowerProcess(path, self.region, self.cache_url)
                 if options.followers == "process"
                 else _FollowerThreads(Followers(self.schema, self.region, self._parts))
             )
@@ -103,7 +104,8 @@ class Node:
             self._supervisor = threading.Thread(target=self._supervise, name="playerstate-supervisor", daemon=True)
             self._supervisor.start()
             opened.callback(self._stop_supervisor)
-            self.service = self._make_service(graph)
+            self.parts = self._all_parts(graph)
+            self.service = self._make_service()
             server = SocketServer(path, self.service)
             opened.callback(server.close)
             self._opened = opened.pop_all()
@@ -143,17 +145,9 @@ class Node:
         """Stop: what is under way is finished, what waits is left for the next start."""
         self._opened.close()
 
-    def _make_service(self, graph: LadybugGraph) -> Service:
+    def _all_parts(self, graph: LadybugGraph) -> Parts:
         parts = self._parts
-        lanes = Lanes(f"{self.region}.{parts.stream.stream_id}", (parts.stream.head() + 1) * SEQUENCES_PER_RECORD)
-        accept = Accept(
-            self.schema,
-            parts.stream,
-            SystemClock(),
-            lanes,
-            lag=lambda: parts.stream.head() - self._apply.position,
-        )
-        everything = Parts(
+        return Parts(
             parts.stream,
             parts.checkpoints,
             parts.store,
@@ -164,7 +158,18 @@ class Node:
             parts.audit,
             parts.dead_letters,
         )
-        return Service(self.schema, everything, accept, stats=self.stats, on_accepted=self._apply_loop.wake, on_close=self.close)
+
+    def _make_service(self) -> Service:
+        parts = self._parts
+        lanes = Lanes(f"{self.region}.{parts.stream.stream_id}", (parts.stream.head() + 1) * SEQUENCES_PER_RECORD)
+        accept = Accept(
+            self.schema,
+            parts.stream,
+            SystemClock(),
+            lanes,
+            lag=lambda: parts.stream.head() - self._apply.position,
+        )
+        return Service(self.schema, self.parts, accept, stats=self.stats, on_accepted=self._apply_loop.wake, on_close=self.close)
 
     def _changed(self) -> None:
         self._follower.wake()

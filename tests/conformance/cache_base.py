@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from itertools import count
 
 import msgspec
-import pytest
 
 from conformance.suite import Suite
 from playerstate.core.model import Key, View
@@ -18,9 +17,7 @@ _numbers = count(1)
 
 
 class CacheBase(Suite, ABC):
-    """A backend says how to open it as the fixture `cache`, empty, and how to have it fail."""
-
-    cache: pytest.FixtureFunctionDefinition
+    """A backend gives the fixture `cache`, an empty one, and says how to have it fail."""
 
     @abstractmethod
     def lose_player(self, cache: Cache, player_id: str) -> None:
@@ -32,13 +29,16 @@ class CacheBase(Suite, ABC):
 
 
 def view(
-    n: int = 1, *, version: str | None = None, player_id: str = "anna", state_key: str = "gold", value: str | None = None
+    n: int = 1,
+    *,
+    version: str | None = None,
+    player_id: str = "anna",
+    state_key: str = "gold",
+    value: str | None = None,
 ) -> View:
     """A view that its region has written `n` times, with a value that says which one it is."""
     text = f'"at {version or n}"' if value is None else value
-    return View(
-        player_id, state_key, f"{REGION}:{n}" if version is None else version, msgspec.Raw(text.encode())
-    )
+    return View(player_id, state_key, f"{REGION}:{n}" if version is None else version, msgspec.Raw(text.encode()))
 
 
 def key(player_id: str = "anna", state_key: str = "gold") -> Key:

@@ -18,7 +18,7 @@ AT_ONCE_S = 0.01
 
 class CacheWatchSuite(CacheBase):
     def test_views_are_heard_in_the_order_of_writing(self, cache: Cache) -> None:
-        """Every view that is written is heard, once, in order, however it was written; listening begins with `watch`."""
+        """Every view that is written is heard, once, in order, however it was written, from the call of `watch` on."""
         watch = cache.watch("anna", timeout_s=WAIT_MAX_S)
         written = [view(1), view(1, state_key="rank"), view(3), view(2), view(1, value='"mended"'), view(4)]
         cache.put(written[:2])

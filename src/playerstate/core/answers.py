@@ -10,7 +10,7 @@ from playerstate.core.model import Identity
 from playerstate.errors import InvalidUpdate
 
 
-class Accepted(msgspec.Struct, frozen=True, tag=True):
+class Accepted(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The update is on disk and will get an outcome. With this identity it may be sent again without harm."""
 
     producer: str
@@ -24,7 +24,7 @@ class Accepted(msgspec.Struct, frozen=True, tag=True):
         return Identity(self.producer, self.sequence, self.player_id, self.state_key)
 
 
-class Rejected(msgspec.Struct, frozen=True, tag=True):
+class Rejected(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The update was not taken, and cannot be as it is. `code` is stable; `where` is a path such as `$.ops[0].n`."""
 
     code: str

@@ -24,7 +24,7 @@ class Key(NamedTuple):
         return f"{self.player_id}/{self.state_key}"
 
 
-class Op(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, frozen=True):
+class Op(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, frozen=True, gc=False):
     """One operation on one key. Which of the optional fields it needs, the key's data type says."""
 
     player_id: str
@@ -43,7 +43,7 @@ class Op(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, frozen=
         return Key(self.player_id, self.state_key)
 
 
-class Update(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, frozen=True):
+class Update(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, frozen=True, gc=False):
     """One or more operations, all or nothing. Its identity: producer, sequence, and the first operation's key.
 
     `sent_at` is in milliseconds since 1970, by the sender's clock; a retry keeps it. `seen` and `if_version` speak
@@ -94,7 +94,7 @@ class Reason(StrEnum):
     TOO_MANY_PRODUCERS = "too_many_producers"
 
 
-class Outcome(msgspec.Struct, omit_defaults=True, frozen=True):
+class Outcome(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     """What became of an update; a repeat gets the first outcome again, marked as a duplicate."""
 
     status: Status
@@ -102,7 +102,7 @@ class Outcome(msgspec.Struct, omit_defaults=True, frozen=True):
     duplicate: bool = False
 
 
-class Effect(msgspec.Struct, array_like=True, frozen=True):
+class Effect(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one operation did, small enough to keep: a register's value is never repeated here.
 
     `delta` is what a counting operation came to; `set` and `replace` are worked out to deltas at apply.
@@ -116,7 +116,7 @@ class Effect(msgspec.Struct, array_like=True, frozen=True):
     field: str | None = None
 
 
-class Cause(msgspec.Struct, array_like=True, frozen=True):
+class Cause(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An update that a write of a row processed, with the step (`n`) that it took in the writing region.
 
     `of` names the update's first key where that is another one. Times are milliseconds since 1970.
@@ -133,7 +133,7 @@ class Cause(msgspec.Struct, array_like=True, frozen=True):
     of: tuple[str, str] | None = None
 
 
-class View(msgspec.Struct, frozen=True):
+class View(msgspec.Struct, frozen=True, gc=False):
     """What readers see of a key: its value as plain JSON, and the version that it stands at.
 
     A key that nobody wrote yet has the version "" and its type's empty value.
@@ -154,7 +154,7 @@ class View(msgspec.Struct, frozen=True):
         return msgspec.json.decode(self.value)
 
 
-class Notice(msgspec.Struct, omit_defaults=True, frozen=True):
+class Notice(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     """What consumer groups are told: this view changed, and these updates did it.
 
     `region` is the writer of the row that changed; `before` and `after` are the views around that write, as JSON.
@@ -177,7 +177,7 @@ class Notice(msgspec.Struct, omit_defaults=True, frozen=True):
         return Key(self.player_id, self.state_key)
 
 
-class Transition(msgspec.Struct, omit_defaults=True, frozen=True):
+class Transition(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     """The audit record of one write: what changed, from what to what, when, and by which updates.
 
     `first` and `last` are the writing region's steps that the write took; with key and region they are the record's

@@ -37,7 +37,7 @@ GAPS_MAX = 16
 REMEMBERED_REFUSALS_MAX = 32
 
 
-class Irregular(msgspec.Struct, array_like=True, frozen=True):
+class Irregular(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What a producer has beyond a plain line of applied sequences.
 
     `gaps` are inclusive ranges, ascending; `not_applied` maps a sequence to `status` or `status:reason`.
@@ -51,7 +51,7 @@ class Irregular(msgspec.Struct, array_like=True, frozen=True):
 _REGULAR = Irregular()
 
 
-class Seen(msgspec.Struct, array_like=True, frozen=True):
+class Seen(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One producer: its last sequence, the latest time (ms) it sent at, what is irregular if anything is."""
 
     last: int
@@ -59,7 +59,7 @@ class Seen(msgspec.Struct, array_like=True, frozen=True):
     irregular: Irregular | None = None
 
 
-class Part(msgspec.Struct, array_like=True, frozen=True):
+class Part(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One region's memory: the horizon (ms) and the producers."""
 
     horizon: int = 0

@@ -16,7 +16,7 @@ from playerstate.core.version_vector import join as join_vectors
 S = TypeVar("S")
 
 
-class Row(msgspec.Struct, Generic[S], array_like=True, frozen=True):
+class Row(msgspec.Struct, Generic[S], array_like=True, frozen=True, gc=False):
     """What a region's vector says this row contains, it contains.
 
     `state` is in the shape of the key's data type, `memory` is the producer memory, `because` the updates
@@ -35,7 +35,7 @@ class Row(msgspec.Struct, Generic[S], array_like=True, frozen=True):
     because: list[Cause]
 
 
-class Joined(msgspec.Struct, frozen=True):
+class Joined(msgspec.Struct, frozen=True, gc=False):
     """What several rows of one key contain together."""
 
     epoch: int

@@ -27,7 +27,7 @@ class NewerVersion(Unavailable):
     """Written by a newer version of the program or of the schema."""
 
 
-class Record(msgspec.Struct, array_like=True, frozen=True):
+class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What the stream carries: the updates of one call for one player, in order, and when accept took them (ms)."""
 
     wire_version: int
@@ -41,7 +41,7 @@ class _Header(msgspec.Struct, array_like=True):
     schema_version: int
 
 
-class _RawRecord(msgspec.Struct, array_like=True):
+class _RawRecord(msgspec.Struct, array_like=True, gc=False):
     wire_version: int
     accepted_at: int
     updates: list[msgspec.Raw]

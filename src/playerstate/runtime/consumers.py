@@ -5,6 +5,7 @@ The note comes after the work, so that a crash between the two repeats work and 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -124,7 +125,7 @@ class QueueConsumer:
             try:
                 notices += decode_notices(message.body)
             except InvalidUpdate as exc:
-                letter_id = f"{self.name}-{message.receipt}"
+                letter_id = f"{self.name}-{hashlib.sha256(message.body).hexdigest()[:16]}"
                 now = self._clock.now_ms()
                 self._dead_letters.put(
                     [DeadLetter(letter_id, self.name, now, exc.code, str(exc), message.body)]

@@ -16,14 +16,16 @@ from playerstate.ports.graph import EdgesOfKey, Graph
 
 
 def edges_of(notice: Notice, schema: Schema) -> EdgesOfKey | None:
-    """The edges that a key makes at the version that a notice tells of; None for a key that makes none."""
+    """The edges that a key makes at the version that a notice tells of; None for a key that never makes any.
+
+    A set leads to each of its elements, a register to its value if that is a text.
+    """
     spec = schema.keys.get(notice.state_key)
     if spec is None or spec.edge is None:
         return None
     value: Json = msgspec.json.decode(notice.after)
-    # a set leads to each of its elements, a register to its value
-    targets = value if isinstance(value, list) else [value]
-    return EdgesOfKey(notice.key, spec.edge, notice.total, [t for t in targets if isinstance(t, str)])
+    targets = value if spec.type == "set" else [value]
+    return EdgesOfKey(notice.key, spec.edge, notice.total, [target for target in targets if isinstance(target, str)])
 
 
 class Link:

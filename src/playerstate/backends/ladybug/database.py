@@ -37,7 +37,7 @@ class Database:
             )
             self._connection = ladybug.Connection(self._database)
         except RuntimeError as exc:
-            if "lock" in str(exc):
+            if "Could not set lock" in str(exc):
                 raise FolderInUse(f"Another process has the graph in {folder} open: {exc}") from exc
             raise StartRefused(f"The graph in {folder} cannot be opened: {exc}") from exc
 

@@ -37,12 +37,13 @@ class ServerProcess:
 
     def runs(self) -> bool:
         """Whether a server of this folder lives, ours or one that an earlier process left."""
-        if self._child is not None and self._child.poll() is not None:
-            self._child = None
         lock = self._lock()
         if lock is None:
             return True
         os.close(lock)
+        if self._child is not None:
+            self._child.wait()
+            self._child = None
         return False
 
     def start(self, command: Sequence[str]) -> None:

@@ -54,8 +54,8 @@ class At(NamedTuple):
     seen: VersionVector | None = None
 
     def observed(self, region: str, n: int) -> bool:
-        """Whether the writer had seen what step `n` of `region` wrote. It always knows its own update."""
-        return self.seen is None or self.seen.get(region, 0) >= n or (n == self.n and region == self.region)
+        """Whether the writer had seen what step `n` of `region` wrote."""
+        return self.seen is None or self.seen.get(region, 0) >= n
 
 
 class DataType(Protocol[S]):

@@ -20,7 +20,7 @@ from playerstate.core.types.shapes import join_dots
 from playerstate.core.version_vector import VersionVector
 
 
-class Written(msgspec.Struct, array_like=True, frozen=True):
+class Written(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A value with the step that wrote it and its stamp in microseconds since 1970."""
 
     n: int

@@ -1,0 +1,43 @@
+"""What all commands share: their common options, and what their exit codes mean."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from playerstate.errors import InvalidUpdate, PlayerStateError
+
+DEFAULT_DATA = Path("data")
+
+Data = Annotated[
+    Path,
+    typer.Option("--data", metavar="DIR", envvar="PLAYERSTATE_DATA", file_okay=False, help="The data folder."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and errors as JSON.")]
+PlayerId = Annotated[str, typer.Argument(metavar="PLAYER", show_default=False, help="The player's id.")]
+
+
+class ExitCode(IntEnum):
+    """What a command's end means.
+
+    REFUSED: something was rejected or refused, or did not come out as it should. USAGE: the command was called
+    wrongly. UNAVAILABLE: no node could answer, or it cannot be known what became of an update.
+    """
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    UNAVAILABLE = 3
+
+
+def leave(code: ExitCode) -> NoReturn:
+    """End the command."""
+    raise typer.Exit(code)
+
+
+def exit_code_of(error: PlayerStateError) -> ExitCode:
+    """The exit code that says what kind of error this is."""
+    return ExitCode.REFUSED if isinstance(error, InvalidUpdate) else ExitCode.UNAVAILABLE

@@ -1,0 +1,59 @@
+"""The node that a command speaks to: the one that runs on the data folder, or one opened for as long as it takes."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import playerstate
+from playerstate.api import PlayerState
+from playerstate.cli.console import note
+from playerstate.cli.logs import LogLevel, configure_logging
+from playerstate.client import RemoteNode
+from playerstate.errors import Unavailable
+
+CATCH_UP_S = 30.0
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def is_data_folder(path: Path) -> bool:
+    """Whether a node has run here."""
+    return (path / "folder.json").is_file()
+
+
+@contextlib.contextmanager
+def existing_node(data: Path) -> Iterator[PlayerState]:
+    """The node of a folder that is there already, having finished what an earlier one left.
+
+    Raises `Unavailable` if there is no such folder: reading must not make one.
+    """
+    if not is_data_folder(data):
+        raise Unavailable(f"There is no data folder {data}; `serve` and `send` make one, `--data` names another")
+    with any_node(data) as node:
+        if not isinstance(node, RemoteNode) and not node.drain(timeout_s=CATCH_UP_S):
+            note(f"the node is still busy with earlier updates after {CATCH_UP_S:.0f} s; what follows may lag")
+        yield node
+
+
+@contextlib.contextmanager
+def any_node(data: Path, *, schema: str | None = None) -> Iterator[PlayerState]:
+    """The node of a folder, which is made if it is not there, with `schema` or the starter's.
+
+    Being told to end is an exception inside; while the node is being closed it is ignored.
+    """
+    configure_logging(LogLevel.WARNING)
+    signal.signal(signal.SIGTERM, _end)
+    node = playerstate.open(data, schema=schema)
+    try:
+        yield node
+    finally:
+        for number in ENDING_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        node.close()
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

@@ -1,0 +1,62 @@
+"""Runs a node until a signal ends it, or one of its stages has halted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import structlog
+
+import playerstate
+from playerstate.cli import console
+from playerstate.cli.logs import LogLevel, configure_logging
+from playerstate.cli.opening import ENDING_SIGNALS
+from playerstate.errors import InvariantViolated, PlayerStateError
+from playerstate.folder import read_schema_file
+from playerstate.node import Node, Options
+
+LOOK_EVERY_S = 0.25
+
+log = structlog.get_logger(__name__)
+
+
+def run(
+    data: Path, schema: Path | None, region: str | None, cache_url: str | None, log_level: str, *, as_json: bool
+) -> bool:
+    """Run a node. False, with the reason told, if it could not start or had to stop by itself."""
+    configure_logging(LogLevel(log_level), as_json=as_json)
+    told_to_stop = threading.Event()
+    for number in ENDING_SIGNALS:
+        # for good: a second signal while the node stops must not break into that
+        signal.signal(number, lambda _number, _frame: told_to_stop.set())
+    try:
+        schema_text = read_schema_file(schema) if schema else None
+        with Node(data, schema_text=schema_text, options=Options(region=region, cache_url=cache_url)) as node:
+            _announce(node, data, as_json=as_json)
+            while not told_to_stop.wait(LOOK_EVERY_S):
+                if not node.alive:
+                    raise InvariantViolated(_what_halted(node))
+            log.info("stopping")
+    except PlayerStateError as exc:
+        console.report(exc, as_json=as_json)
+        return False
+    log.info("stopped")
+    return True
+
+
+def _announce(node: Node, data: Path, *, as_json: bool) -> None:
+    where = str(data.absolute())
+    log.info("serving", data=where, region=node.region, pid=os.getpid(), version=playerstate.__version__)
+    if as_json:
+        console.document(
+            {"serving": where, "region": node.region, "pid": os.getpid(), "game": node.schema.game.name}
+        )
+    else:
+        console.say(f"Serving {where}: region {node.region}, process {os.getpid()}. Ctrl-C stops it.")
+
+
+def _what_halted(node: Node) -> str:
+    problems = [f"{name}: {stage.last_error}" for name, stage in node.stats().stages.items() if stage.last_error]
+    return f"A stage has halted, so the node stops. {'; '.join(problems)}"

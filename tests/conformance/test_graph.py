@@ -1,0 +1,22 @@
+"""The graphs, each against the suite."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, closing, nullcontext
+from pathlib import Path
+
+from conformance.graph import SCHEMA, GraphSuite
+from playerstate.backends.ladybug.graph import LadybugGraph
+from playerstate.backends.memory.graph import MemoryGraph
+
+
+class TestMemoryGraph(GraphSuite):
+    forgets = "memory: a graph ends with its process"
+
+    def open(self, path: Path) -> AbstractContextManager[MemoryGraph]:
+        return nullcontext(MemoryGraph())
+
+
+class TestLadybugGraph(GraphSuite):
+    def open(self, path: Path) -> AbstractContextManager[LadybugGraph]:
+        return closing(LadybugGraph(path, SCHEMA, buffer_pool_bytes=64 * 1024 * 1024))

@@ -1,0 +1,135 @@
+"""kill -9 of a node, at random moments of a send: what was acknowledged is there afterwards, once.
+
+`PLAYERSTATE_CRASH_UPDATES` and `PLAYERSTATE_CRASH_KILLS` make the run longer than the default.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import playerstate
+from playerstate.api import PlayerState
+from playerstate.client import find_node
+from playerstate.core.answers import Accepted
+from playerstate.core.model import Op, Update
+from playerstate.errors import NotNow, OutcomeUnknown
+
+UPDATES = int(os.environ.get("PLAYERSTATE_CRASH_UPDATES", "6000"))
+KILLS = int(os.environ.get("PLAYERSTATE_CRASH_KILLS", "4"))
+PLAYERS = 50
+BATCH = 100
+START_LIMIT_S = 30.0
+
+
+class Served:
+    """`playerstate serve` in a process of its own, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "playerstate.cli.main", "serve", "--data", str(self.folder)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        """kill -9, and start again."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process = self._start()
+
+    def connect(self) -> PlayerState:
+        """The node, once it answers."""
+        deadline = time.monotonic() + START_LIMIT_S
+        while (node := find_node(self.folder)) is None:
+            assert self.process.poll() is None, f"serve ended with {self.process.returncode}"
+            assert time.monotonic() < deadline, "the node does not answer"
+            time.sleep(0.02)
+        return node
+
+    def stop(self) -> int:
+        """SIGTERM, and wait."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+def traffic(seed: int) -> list[Update]:
+    """Gold for some players, by one producer."""
+    choose = random.Random(seed)
+    sequences: Counter[str] = Counter()
+    updates = []
+    for _ in range(UPDATES):
+        player = f"player-{choose.randrange(PLAYERS)}"
+        sequences[player] += 1
+        op = Op(player, "gold", "add", n=choose.randrange(1, 100))
+        updates.append(Update([op], "crash-test", sequences[player]))
+    return updates
+
+
+def send_all(served: Served, updates: list[Update], sent: threading.Event) -> int:
+    """Send every batch until it is acknowledged; returns how many sends it took."""
+    node = served.connect()
+    tries = 0
+    for start in range(0, len(updates), BATCH):
+        batch = updates[start : start + BATCH]
+        while True:
+            tries += 1
+            try:
+                answers = node.send_many(batch)
+            except (NotNow, OutcomeUnknown):
+                node.close()
+                node = served.connect()
+                continue
+            assert all(isinstance(answer, Accepted) for answer in answers)
+            break
+    sent.set()
+    return tries
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_every_acknowledged_update_is_applied_once(tmp_path: Path, seed: int) -> None:
+    """Promises 1 and 2 across kill -9: the sums are exact, and the history explains each update exactly once."""
+    updates = traffic(seed)
+    served = Served(tmp_path / "data")
+    served.connect().close()
+    sent = threading.Event()
+    tries: list[int] = []
+    sender = threading.Thread(target=lambda: tries.append(send_all(served, updates, sent)))
+    sender.start()
+    choose = random.Random(seed)
+    kills = 0
+    while kills < KILLS:
+        sent.wait(choose.uniform(0.05, 1.5))
+        served.kill()
+        kills += 1
+    sender.join(300)
+    assert sent.is_set(), "the sender did not finish"
+
+    node = served.connect()
+    assert node.drain(timeout_s=120)
+    expected: Counter[str] = Counter()
+    identities: Counter[tuple[str, int]] = Counter()
+    for update in updates:
+        expected[update.ops[0].player_id] += int(update.ops[0].n)  # type: ignore[arg-type]
+        identities[update.ops[0].player_id, update.sequence] += 1
+    assert {player: node.get(player, "gold").decoded() for player in expected} == dict(expected)
+    explained: Counter[tuple[str, int]] = Counter()
+    for player in expected:
+        for transition in node.history(player, limit=1_000_000):
+            explained.update((player, cause.sequence) for cause in transition.causes)
+    assert explained == identities
+    node.close()
+    assert served.stop() == 0
+    with playerstate.open(served.folder) as reopened:
+        assert {player: reopened.get(player, "gold").decoded() for player in expected} == dict(expected)
+    print(f"{UPDATES} updates, {kills} kills, {tries[0]} sends for {len(updates) // BATCH} batches")

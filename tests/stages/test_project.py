@@ -1,0 +1,147 @@
+"""Project: cache and queues follow the store, whatever the order, repetition and age of the changes they follow."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playerstate.core.groups import Wants
+from playerstate.core.model import Key
+from playerstate.core.replica import Replica, Write
+from playerstate.core.schema import parse_schema
+from playerstate.core.types import DATA_TYPES
+from playerstate.core.wire import decode_notices
+from playerstate.stages.project import NOTICES_PER_MESSAGE_MAX, Group, Project
+from stages.world import REGION, World, add, records, update
+
+GOLD = Key("ada", "gold")
+
+
+def changed_world(*amounts: int) -> World:
+    """A world whose store has one change per amount."""
+    world = World()
+    for sequence, n in enumerate(amounts, start=1):
+        world.put_updates(add(n, sequence=sequence))
+        world.apply.handle(records(world)[-1:])
+    return world
+
+
+def test_the_cache_shows_what_was_applied() -> None:
+    """A change is visible, with its version, once it has been handled; its age is counted from when it was accepted."""
+    world = changed_world(5, 7)
+    world.clock.advance(12)
+    projected = world.project.handle(world.store.changes.read(0, 10))
+    view = world.cache.get(GOLD)
+    assert view is not None
+    assert (view.version, view.decoded()) == (f"{REGION}:2", 12)
+    assert projected.freshness_ms == [12, 12]
+
+
+@given(order=st.lists(st.integers(0, 5), min_size=1, max_size=20), cut=st.integers(1, 20))
+def test_order_and_repetition_of_changes_do_not_matter(order: list[int], cut: int) -> None:
+    """Promise 6: the cache never goes backwards, and ends at the newest that was told."""
+    world = changed_world(1, 2, 3, 4, 5, 6)
+    changes = world.store.changes.read(0, 10)
+    versions = []
+    for batch in (order[:cut], order[cut:]):
+        if batch:
+            world.project.handle([changes[index] for index in batch])
+            view = world.cache.get(GOLD)
+            assert view is not None
+            versions.append(view.version)
+    assert versions == [f"{REGION}:6"] * len(versions)
+
+
+def test_a_lost_cache_is_filled_by_the_next_change() -> None:
+    """The rows are read again, so a cache that lost everything shows the key whole after one change."""
+    world = changed_world(5)
+    world.project.handle(world.store.changes.read(0, 10))
+    world.cache.lose()
+    world.put_updates(add(1, sequence=2))
+    world.apply.handle(records(world)[-1:])
+    world.project.handle(world.store.changes.read(1, 10))
+    assert world.value("ada", "gold") == 6
+
+
+def foreign_write(world: World, region: str, n: int) -> Write:
+    """A row as another region would have written it, without having seen ours."""
+    spec = world.schema.keys["gold"]
+    replica = Replica(GOLD, spec, 1, region, {}, None)
+    state = {region: n}
+    assert DATA_TYPES["bounded_counter"].value(state, spec) == n
+    replica.vector, replica.state = {region: 1}, state
+    row = replica._row(0)
+    return Write(GOLD, region, None, f"{region}:1", None, msgspec.msgpack.encode(row))
+
+
+def test_readers_see_the_join_of_all_regions_rows() -> None:
+    """Promise 3: rows of several regions are one view; causes are told by the region that wrote them only."""
+    world = changed_world(5)
+    world.store.commit([[foreign_write(world, "elsewhere", 30)]])
+    world.project.handle(world.store.changes.read(0, 10))
+    view = world.cache.get(GOLD)
+    assert view is not None
+    assert (view.version, view.decoded()) == (f"elsewhere:1,{REGION}:1", 35)
+    notices = [n for m in world.queues["audit"].receive(10, visibility_s=1) for n in decode_notices(m.body)]
+    assert {(n.region, len(n.because)) for n in notices} == {(REGION, 1), ("elsewhere", 0)}
+
+
+def test_a_view_that_no_row_explains_is_replaced() -> None:
+    """A cache value concurrent with everything stored is wrong: it goes, after the rows were read once more."""
+    world = changed_world(5)
+    (view,) = [world.project._views({GOLD: {}})[0]]
+    world.cache.replace([msgspec.structs.replace(view, version="nowhere:9", value=msgspec.Raw(b"1"))])
+    world.project.handle(world.store.changes.read(0, 10))
+    after = world.cache.get(GOLD)
+    assert after is not None
+    assert (after.version, after.decoded()) == (f"{REGION}:1", 5)
+
+
+def test_groups_hear_only_what_they_want() -> None:
+    """Edges go to the graph's group, unpublished keys to the audit's alone."""
+    world = World(
+        schema=parse_schema(
+            """
+            [game]
+            name = "t"
+            version = 1
+            [keys.friends]
+            type = "set"
+            edge = { label = "FRIEND" }
+            [keys.secret]
+            type = "counter"
+            published = false
+            [keys.open]
+            type = "counter"
+            """
+        )
+    )
+    groups = {wants: Group(type(world.queues["link"])(world.clock, world.queues["link"]._random), wants) for wants in Wants}
+    project = Project(world.schema, REGION, world.store, world.cache, list(groups.values()), world.clock)
+    world.put_updates(
+        update({"state_key": "friends", "op": "add", "elements": ["eve"]}),
+        update({"state_key": "secret", "op": "add", "n": 1}),
+        update({"state_key": "open", "op": "add", "n": 1}),
+    )
+    world.apply.handle(records(world))
+    project.handle(world.store.changes.read(0, 10))
+    heard = {
+        wants: {n.state_key for m in group.queue.receive(10, visibility_s=1) for n in decode_notices(m.body)}
+        for wants, group in groups.items()
+    }
+    assert heard == {
+        Wants.EVERYTHING: {"friends", "secret", "open"},
+        Wants.PUBLISHED: {"friends", "open"},
+        Wants.EDGES: {"friends"},
+    }
+
+
+def test_notices_are_packed_into_few_messages() -> None:
+    """Fan-out is paid by the message; none outgrows what a queue takes."""
+    world = World()
+    count = 2 * NOTICES_PER_MESSAGE_MAX + 1
+    world.put_updates(*(update({"player_id": f"p{n}", "op": "add", "n": 1}) for n in range(count)))
+    world.apply.handle(records(world))
+    world.project.handle(world.store.changes.read(0, 1000))
+    assert world.queues["audit"].depth() == 3
