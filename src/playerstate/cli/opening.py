@@ -24,14 +24,19 @@ def is_data_folder(path: Path) -> bool:
     return (path / "folder.json").is_file()
 
 
+def check_data_folder(path: Path) -> None:
+    """Raise `Unavailable` unless a node has run here: looking must not make a folder."""
+    if not is_data_folder(path):
+        raise Unavailable(f"There is no data folder {path}; `serve` and `send` make one, `--data` names another")
+
+
 @contextlib.contextmanager
 def existing_node(data: Path) -> Iterator[PlayerState]:
     """The node of a folder that is there already, having finished what an earlier one left.
 
-    Raises `Unavailable` if there is no such folder: reading must not make one.
+    Raises `Unavailable` if there is no such folder.
     """
-    if not is_data_folder(data):
-        raise Unavailable(f"There is no data folder {data}; `serve` and `send` make one, `--data` names another")
+    check_data_folder(data)
     with any_node(data) as node:
         if not isinstance(node, RemoteNode) and not node.drain(timeout_s=CATCH_UP_S):
             note(f"the node is still busy with earlier updates after {CATCH_UP_S:.0f} s; what follows may lag")

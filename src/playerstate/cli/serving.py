@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import structlog
 
@@ -27,23 +27,30 @@ def run(
 ) -> bool:
     """Run a node. False, with the reason told, if it could not start or had to stop by itself."""
     configure_logging(LogLevel(log_level), as_json=as_json)
-    told_to_stop = threading.Event()
+    signals: SimpleQueue[int] = SimpleQueue()  # unlike an event's `set`, its `put` may interrupt anything
     for number in ENDING_SIGNALS:
         # for good: a second signal while the node stops must not break into that
-        signal.signal(number, lambda _number, _frame: told_to_stop.set())
+        signal.signal(number, lambda number, _frame: signals.put(number))
     try:
         schema_text = read_schema_file(schema) if schema else None
         with Node(data, schema_text=schema_text, options=Options(region=region, cache_url=cache_url)) as node:
             _announce(node, data, as_json=as_json)
-            while not told_to_stop.wait(LOOK_EVERY_S):
+            while (number := _next(signals)) is None:
                 if not node.alive:
                     raise InvariantViolated(_what_halted(node))
-            log.info("stopping")
+            log.info("stopping", signal=signal.Signals(number).name)
     except PlayerStateError as exc:
         console.report(exc, as_json=as_json)
         return False
     log.info("stopped")
     return True
+
+
+def _next(signals: SimpleQueue[int]) -> int | None:
+    try:
+        return signals.get(timeout=LOOK_EVERY_S)
+    except Empty:
+        return None
 
 
 def _announce(node: Node, data: Path, *, as_json: bool) -> None:

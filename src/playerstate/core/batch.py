@@ -55,10 +55,10 @@ class Batch:
 
     def judge(self, item: Item) -> None:
         """Process one item, whose keys must all be among the replicas."""
-        keys = {op.key for op in item.update.ops}
+        ops = item.update.ops
+        keys = [ops[0].key] if len(ops) == 1 else list(dict.fromkeys([op.key for op in ops]))
         group = self._group_for(keys)
-        replicas = {key: self._replicas[key] for key in keys}
-        outcome = self._judge_within_size(item, replicas)
+        outcome = self._judge_within_size(item, [self._replicas[key] for key in keys])
         group.items.append(item)
         group.outcomes.append(outcome)
 
@@ -68,18 +68,28 @@ class Batch:
             self._close(group)
         return self.groups
 
-    def _group_for(self, keys: set[Key]) -> Group:
-        touched = list(dict.fromkeys(self._open[key] for key in keys if key in self._open))
-        if touched:
-            spanned = keys.union(*(group.keys for group in touched))
-            if len(spanned) > ROWS_MAX or any(self._replicas[key].full for key in keys):
-                for group in touched:
-                    self._close(group)
-                touched = []
+    def _group_for(self, keys: list[Key]) -> Group:
+        """The open group that the keys belong to from now on."""
+        if len(keys) == 1:  # most updates are of one row, which needs no merging
+            (key,) = keys
+            group = self._open.get(key)
+            if group is not None and self._replicas[key].full:
+                self._close(group)
+                group = None
+            if group is None:
+                group = self._open[key] = Group()
+                group.keys.add(key)
+            return group
+        touched = list(dict.fromkeys([self._open[key] for key in keys if key in self._open]))
+        spanned = set(keys).union(*(group.keys for group in touched))
+        if len(spanned) > ROWS_MAX or any(self._replicas[key].full for key in keys):
+            for group in touched:
+                self._close(group)
+            touched = []
         group = touched[0] if touched else Group()
         for other in touched[1:]:
             group.absorb(other)
-        group.keys |= keys
+        group.keys.update(keys)
         for key in group.keys:
             self._open[key] = group
         return group
@@ -92,16 +102,16 @@ class Batch:
                 group.writes.append(write)
         self.groups.append(group)
 
-    def _judge_within_size(self, item: Item, replicas: Mapping[Key, Replica]) -> Outcome:
-        update, accepted_at, size = item.update, item.accepted_at, item.bytes_max
-        if all(replica.bytes_at_most(size) <= ROW_BYTES_MAX for replica in replicas.values()):
-            return judge(update, accepted_at, replicas)
-        before = {key: replica.snapshot() for key, replica in replicas.items()}
-        outcome = judge(update, accepted_at, replicas)
-        if outcome.status is Status.APPLIED and any(
-            replica.measure(self._written_at) > ROW_BYTES_MAX for replica in replicas.values()
-        ):
-            for key, snapshot in before.items():
-                replicas[key].restore(snapshot)
-            outcome = refuse(update, accepted_at, replicas, Reason.ROW_TOO_LARGE)
+    def _judge_within_size(self, item: Item, replicas: list[Replica]) -> Outcome:
+        """Judge; where a row may have grown too large, measure, and refuse if it has."""
+        update, accepted_at = item.update, item.accepted_at
+        near = [replica for replica in replicas if replica.bytes_at_most(item.bytes_max) > ROW_BYTES_MAX]
+        if not near:
+            return judge(update, accepted_at, self._replicas)
+        before = [replica.snapshot() for replica in replicas]
+        outcome = judge(update, accepted_at, self._replicas)
+        if outcome.status is Status.APPLIED and any(r.measure(self._written_at) > ROW_BYTES_MAX for r in near):
+            for replica, snapshot in zip(replicas, before, strict=True):
+                replica.restore(snapshot)
+            outcome = refuse(update, accepted_at, self._replicas, Reason.ROW_TOO_LARGE)
         return outcome

@@ -36,7 +36,7 @@ def shortest_path(
         side, other = (ahead, back) if len(ahead.layer) <= len(back.layer) else (back, ahead)
         if not side.layer:
             return None
-        side.widen(vertices_max - len(other.via))
+        side.widen(vertices_max, elsewhere=len(other.via))
         # No shorter path was there before this layer, so every vertex where the sides meet lies on a shortest one.
         meeting = min((vertex for vertex in side.layer if vertex in other.via), default=None)
         if meeting is not None:
@@ -54,7 +54,7 @@ class _Side:
         self.via: dict[str, str | None] = {origin: None}
         self.layer = [origin]
 
-    def widen(self, vertices_max: int) -> None:
+    def widen(self, vertices_max: int, *, elsewhere: int) -> None:
         """Meet the next layer. Of several vertices that lead to one, the first by name counts."""
         met: list[str] = []
         for start in range(0, len(self.layer), BATCH_SIZE):
@@ -64,8 +64,10 @@ class _Side:
                 new = found[vertex] - self.via.keys()
                 self.via.update(dict.fromkeys(new, vertex))
                 met.extend(new)
-            if len(self.via) > vertices_max:
-                raise SearchTooWide(f"More than {vertices_max} vertices were met around {self.origin!r}; gave up")
+            if len(self.via) + elsewhere > vertices_max:
+                raise SearchTooWide(
+                    f"The search met more than {vertices_max} vertices, the last of them around {self.origin!r}"
+                )
         self.layer = sorted(met)
 
     def way_to(self, vertex: str) -> list[str]:

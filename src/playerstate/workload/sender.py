@@ -47,6 +47,10 @@ class Sender:
         self._random = random.Random(seed)  # noqa: S311 - it has to be reproducible
         self._recent: deque[list[Update]] = deque(maxlen=RECENT_CALLS_MAX)
 
+    def warm_up(self) -> None:
+        """Send one update, for the node's parts to be met for the first time."""
+        self._send_some(1, Patience(time.sleep))
+
     def run(self, seconds: float, stop: threading.Event) -> None:
         """Send for a time, or until told to stop."""
         patience = Patience(time.sleep)

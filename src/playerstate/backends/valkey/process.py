@@ -37,21 +37,28 @@ class ServerProcess:
 
     def runs(self) -> bool:
         """Whether a server of this folder lives, ours or one that an earlier process left."""
-        lock = self._lock()
+        if self._child is not None:
+            if self._child.poll() is None:
+                return True
+            self._child = None
+        try:
+            lock = self._lock()
+        except FileNotFoundError:
+            return False  # the folder itself is gone
+        except OSError as exc:
+            raise Unavailable(f"The cache's folder cannot be used: {exc}") from exc
         if lock is None:
             return True
         os.close(lock)
-        if self._child is not None:
-            self._child.wait()
-            self._child = None
         return False
 
     def start(self, command: Sequence[str]) -> None:
         """Start a server, which must not run yet. Raises `Unavailable` if it cannot be."""
-        lock = self._lock()
-        if lock is None:
-            raise Unavailable(f"A cache server holds {self._lock_path} already")
+        lock = None
         try:
+            lock = self._lock()
+            if lock is None:
+                raise Unavailable(f"A cache server holds {self._lock_path} already")
             if self._log_path.exists():
                 self._log_path.replace(self._log_path.with_suffix(".log.1"))
             with self._log_path.open("wb") as log:
@@ -66,7 +73,8 @@ class ServerProcess:
         except OSError as exc:
             raise Unavailable(f"The cache server cannot be started: {exc}") from exc
         finally:
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
 
     def last_words(self) -> str:
         """The last line of the log, for messages."""
@@ -97,6 +105,7 @@ class ServerProcess:
         return pid if pid > 1 else None
 
     def _lock(self) -> int | None:
+        """The open, locked file; None if somebody has it locked."""
         lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

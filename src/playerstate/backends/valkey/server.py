@@ -78,18 +78,19 @@ class ValkeyServer:
         with self._guard:
             if self._control is None:
                 return False
-            try:
-                # not a mere ping: the key may have been cleared, or evicted for not having been used
-                self._control.call("SET", MARKER_KEY, self._marker)
-            except Unavailable:
-                silent_s = time.monotonic() - self._answered_at
-                if self._process.runs() and self._socket.exists() and silent_s < SILENCE_MAX_S:
+            if self._socket.exists():  # otherwise those who connect anew cannot, although we still are
+                try:
+                    # not a mere ping: the key may have been cleared, or evicted for not having been used
+                    self._control.call("SET", MARKER_KEY, self._marker)
+                except Unavailable:
+                    if self._process.runs() and time.monotonic() < self._answered_at + SILENCE_MAX_S:
+                        return False
+                else:
+                    self._answered_at = time.monotonic()
                     return False
-                self._end()
-                self._launch()
-                return True
-            self._answered_at = time.monotonic()
-            return False
+            self._end()
+            self._launch()
+            return True
 
     def stop(self) -> None:
         """End the server, and with it what it holds. It may be started again."""
@@ -107,21 +108,20 @@ class ValkeyServer:
         self._socket = self._recorded_socket() or self._directory / "valkey.sock"
         self._control = self._connect()
         if wait_until(self._answers, START_TIMEOUT_S):  # its node may have been killed while it was starting
-            try:
+            with suppress(Unavailable):  # whatever is wrong with it, a fresh one has not
                 if self._control.call("GET", MARKER_KEY) == self._marker.encode():
                     self._control.call("CONFIG", "SET", "maxmemory", f"{self._maxmemory_mb}mb")
                     return True
-            except Unavailable:
-                pass  # whatever is wrong with it, a fresh one has not
         self._end()
         return False
 
     def _launch(self) -> None:
         """Start a server, and wait until it answers."""
         if self._socket.parent != self._directory:
-            self._socket.parent.mkdir(mode=0o700, exist_ok=True)  # temporary folders get tidied away
+            with suppress(OSError):  # temporary folders get tidied away
+                self._socket.parent.mkdir(mode=0o700, exist_ok=True)
             if not _is_private(self._socket.parent):
-                raise Unavailable(f"{self._socket.parent} belongs to somebody else")
+                raise Unavailable(f"{self._socket.parent} is not a private folder")
         self._process.start(self._command())
         self._control = self._connect()
         wait_until(lambda: self._answers() or not self._process.runs(), START_TIMEOUT_S)
@@ -132,14 +132,12 @@ class ValkeyServer:
         self._control.call("SET", MARKER_KEY, self._marker)
 
     def _end(self) -> None:
-        if not self._process.runs():
-            return
         if self._control is not None and self._answers():
             with suppress(Unavailable):  # the connection ends before there is an answer
                 self._control.call("SHUTDOWN", "NOSAVE")
-            if self._process.wait_for_end():
-                return
-        self._process.kill(self._title)
+            self._process.wait_for_end()
+        if self._process.runs():
+            self._process.kill(self._title)
 
     def _answers(self) -> bool:
         if self._control is None:
