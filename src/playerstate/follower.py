@@ -18,6 +18,7 @@ import msgspec
 from playerstate.core.answers import StageStats
 from playerstate.core.schema import Schema, load_schema
 from playerstate.folder import SCHEMA_FILE
+from playerstate.runtime.logs import log_to_stderr
 from playerstate.runtime.loop import Loop
 from playerstate.wiring import FolderParts, follower_consumers
 
@@ -71,13 +72,16 @@ def main(folder: str, region: str, cache_url: str) -> None:
     """Run until standard input ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the node decides when this process ends
+    reports = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed must not get among the reports
+    log_to_stderr()
     path = Path(folder)
     parts = FolderParts.open(path, cache_url)
     schema = load_schema((path / SCHEMA_FILE).read_bytes())
     followers = Followers(schema, region, parts)
     followers.start()
     ended = threading.Event()
-    reporter = threading.Thread(target=_report_until, args=(ended, followers), daemon=True)
+    reporter = threading.Thread(target=_report_until, args=(ended, followers, reports), daemon=True)
     reporter.start()
     while os.read(sys.stdin.fileno(), 4096):
         followers.wake()
@@ -87,10 +91,10 @@ def main(folder: str, region: str, cache_url: str) -> None:
     parts.close()
 
 
-def _report_until(ended: threading.Event, followers: Followers) -> None:
+def _report_until(ended: threading.Event, followers: Followers, pipe: int) -> None:
     while not ended.wait(REPORT_EVERY_S):
         try:
-            os.write(sys.stdout.fileno(), msgspec.json.encode(followers.report()) + b"\n")
+            os.write(pipe, msgspec.json.encode(followers.report()) + b"\n")
         except BrokenPipeError:
             return
 

@@ -30,6 +30,7 @@ from playerstate.folder import DataFolder
 from playerstate.follower import Followers, Report
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.freshness import Freshness
+from playerstate.runtime.logs import log_to_stderr
 from playerstate.runtime.loop import Loop
 from playerstate.runtime.socket_server import SocketServer
 from playerstate.service import Parts, Service
@@ -70,6 +71,7 @@ class Node:
     """
 
     def __init__(self, path: Path, *, schema_text: str | None = None, options: Options | None = None) -> None:
+        log_to_stderr()
         options = options or Options()
         self._closing = threading.Event()
         with contextlib.ExitStack() as opened:
@@ -230,19 +232,24 @@ class _FollowerProcess:
         """Start it again if it has died."""
         if self._process.poll() is not None:
             log.error("the follower has died and is started again", exit_code=self._process.returncode)
+            self._hang_up()
             self._process = self._start()
 
     def stop(self) -> None:
         """Have it finish its steps; after a while, without."""
         process = self._process
-        if process.stdin:
-            process.stdin.close()
+        self._hang_up()
         try:
             process.wait(FOLLOWER_STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
         self._reader.join()
+
+    def _hang_up(self) -> None:
+        """Close the pipe that tells it to go on."""
+        if self._process.stdin:
+            self._process.stdin.close()
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(

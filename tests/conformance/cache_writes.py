@@ -7,7 +7,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from conformance.cache_base import CacheBase, fresh_player, key, view
@@ -83,6 +83,11 @@ class CacheWritesSuite(CacheBase):
 
     @relaxed
     @given(held=vectors, offered=vectors)
+    @example(held={"eu": 10}, offered={"eu": 9})
+    @example(held={"eu": 2**53 + 1}, offered={"eu": 2**53})
+    @example(held={"eu": 2**53, "1": 10}, offered={"eu": 2**53 + 1, "1": 9})
+    @example(held={"eu-west-1": 1}, offered={"eu-west-1.2": 2})
+    @example(held={"eu": 1, "1": 1}, offered={"eu": 2})
     def test_versions_are_compared_as_vectors(
         self, cache: Cache, held: dict[str, int], offered: dict[str, int]
     ) -> None:

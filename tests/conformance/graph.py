@@ -273,6 +273,7 @@ class GraphSuite(Suite, ABC):
         assert graph.friends_of_friends("anna", "FRIEND", 10) == ["dora", "ed", "finn"]
         assert graph.friends_of_friends("anna", "FRIEND", 2) == ["dora", "ed"]
         assert graph.friends_of_friends("hugo", "FRIEND", 10) == ["bob", "carl"]
+        assert graph.friends_of_friends("bob", "FRIEND", 10) == ["finn", "gina"]
         assert graph.friends_of_friends("gina", "FRIEND", 10) == []
 
     def test_friends_of_friends_pass_through_players_alone(self, graph: Graph) -> None:
@@ -288,6 +289,8 @@ class GraphSuite(Suite, ABC):
         )
         assert graph.friends_of_friends("anna", "MEMBER", 10) == ["dora", "owls"]
         assert graph.friends_of_friends("anna", "MEMBER", 1) == ["dora"]
+        graph.sync([edges_of(Key("anna", "enemies"), 1, "bob"), edges_of(Key("bob", "enemies"), 1, "carl")])
+        assert graph.friends_of_friends("anna", "ORDER", 10) == []
 
     @pytest.mark.parametrize("limit", [1, 2, 5, 1000])
     def test_keys_walks_through_everything(self, graph: Graph, limit: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 # the laws are imported by the tests, and would otherwise fail with a bare "AssertionError"
-pytest.register_assert_rewrite("core.laws")
+pytest.register_assert_rewrite("core.laws", "core.worlds")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,6 @@ class Served:
         """The node, once it answers."""
         deadline = time.monotonic() + START_LIMIT_S
         while (node := find_node(self.folder)) is None:
-            assert self.process.poll() is None, f"serve ended with {self.process.returncode}"
             assert time.monotonic() < deadline, "the node does not answer"
             time.sleep(0.02)
         return node
@@ -76,44 +76,65 @@ def traffic(seed: int) -> list[Update]:
     return updates
 
 
-def send_all(served: Served, updates: list[Update], sent: threading.Event) -> int:
-    """Send every batch until it is acknowledged; returns how many sends it took."""
-    node = served.connect()
-    tries = 0
-    for start in range(0, len(updates), BATCH):
-        batch = updates[start : start + BATCH]
-        while True:
-            tries += 1
+class Sender(threading.Thread):
+    """Sends every batch until it is acknowledged."""
+
+    def __init__(self, served: Served, updates: list[Update]) -> None:
+        super().__init__(daemon=True)
+        self._served = served
+        self._batches = [updates[start : start + BATCH] for start in range(0, len(updates), BATCH)]
+        self._changed = threading.Condition()
+        self.acknowledged = 0
+        self.tries = 0
+
+    def run(self) -> None:
+        """Send all; a batch that fails is sent again, to a new connection, with the same identities."""
+        for batch in self._batches:
+            while not self._send(batch):
+                self.tries += 1
+            with self._changed:
+                self.acknowledged += 1
+                self._changed.notify_all()
+
+    def _send(self, batch: list[Update]) -> bool:
+        with self._served.connect() as node:
             try:
                 answers = node.send_many(batch)
             except (NotNow, OutcomeUnknown):
-                node.close()
-                node = served.connect()
-                continue
-            assert all(isinstance(answer, Accepted) for answer in answers)
-            break
-    sent.set()
-    return tries
+                return False
+        assert all(isinstance(answer, Accepted) for answer in answers)
+        return True
+
+    def wait_for(self, batches: int) -> None:
+        """Until so many batches are acknowledged."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.acknowledged >= batches, 120), "the sender is stuck"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """A node in a process of its own, which does not outlive the test."""
+    node = Served(tmp_path / "data")
+    try:
+        yield node
+    finally:
+        if node.process.poll() is None:
+            node.stop()
 
 
 @pytest.mark.parametrize("seed", [1])
-def test_every_acknowledged_update_is_applied_once(tmp_path: Path, seed: int) -> None:
+def test_every_acknowledged_update_is_applied_once(served: Served, seed: int) -> None:
     """Promises 1 and 2 across kill -9: the sums are exact, and the history explains each update exactly once."""
     updates = traffic(seed)
-    served = Served(tmp_path / "data")
     served.connect().close()
-    sent = threading.Event()
-    tries: list[int] = []
-    sender = threading.Thread(target=lambda: tries.append(send_all(served, updates, sent)))
-    sender.start()
     choose = random.Random(seed)
-    kills = 0
-    while kills < KILLS:
-        sent.wait(choose.uniform(0.05, 1.5))
+    sender = Sender(served, updates)
+    sender.start()
+    for point in sorted(choose.sample(range(len(updates) // BATCH), KILLS)):
+        sender.wait_for(point)
+        time.sleep(choose.uniform(0, 0.02))  # anywhere within what happens next
         served.kill()
-        kills += 1
-    sender.join(300)
-    assert sent.is_set(), "the sender did not finish"
+    sender.wait_for(len(updates) // BATCH)
 
     node = served.connect()
     assert node.drain(timeout_s=120)
@@ -132,4 +153,4 @@ def test_every_acknowledged_update_is_applied_once(tmp_path: Path, seed: int) ->
     assert served.stop() == 0
     with playerstate.open(served.folder) as reopened:
         assert {player: reopened.get(player, "gold").decoded() for player in expected} == dict(expected)
-    print(f"{UPDATES} updates, {kills} kills, {tries[0]} sends for {len(updates) // BATCH} batches")
+    print(f"{UPDATES} updates, {KILLS} kills, {sender.tries} batches sent again")

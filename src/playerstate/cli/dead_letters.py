@@ -15,6 +15,7 @@ LetterId = Annotated[str, typer.Argument(metavar="ID", show_default=False, help=
 
 @app.command("list")
 def list_letters(
+    *,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 100,
     after: Annotated[str, typer.Option(metavar="ID", show_default=False, help="Go on after this letter.")] = "",
     data: Data = DEFAULT_DATA,
@@ -32,7 +33,7 @@ def list_letters(
 
 
 @app.command()
-def show(letter_id: LetterId, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+def show(letter_id: LetterId, *, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Show a dead letter with all that it holds.
 
     Example: playerstate dead-letters show stream-0000000000000001
@@ -45,7 +46,7 @@ def show(letter_id: LetterId, data: Data = DEFAULT_DATA, as_json: AsJson = False
 
 
 @app.command("send-again")
-def send_again(letter_id: LetterId, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+def send_again(letter_id: LetterId, *, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Send the updates of a dead letter again, as the producer `replay:ID`, and wait for their outcomes.
 
     The letter goes once all of them are accepted. What was wrong with it has to be put right before, for example by

@@ -83,17 +83,17 @@ def live_screen(options: DemoOptions) -> Iterator[Screen]:
 def summary(report: DemoReport, kept: Path | None) -> None:
     """What the demo came to, on standard output."""
     outcomes = ", ".join(f"{name} {n:,}" for name, n in sorted(report.outcomes.items(), key=lambda item: -item[1]))
+    times = (
+        f"start {report.start_s:.1f} s, sending {report.sending_s:.1f} s, until all had taken effect "
+        f"{report.drain_s:.1f} s, comparison {report.compare_s:.1f} s"
+    )
     console.table(
         ["", ""],
         [
             ["updates sent", f"{report.sent:,}, and {report.repeats:,} of them once more"],
             ["outcomes", f"{outcomes}; dead letters {report.dead_letters}"],
             ["accepted to cached", f"p50 <= {_ms(report.freshness_ms_p50)}, p99 <= {_ms(report.freshness_ms_p99)}"],
-            [
-                "time",
-                f"start {report.start_s:.1f} s, sending {report.sending_s:.1f} s, until all had taken effect "
-                f"{report.drain_s:.1f} s, comparison {report.compare_s:.1f} s",
-            ],
+            ["time", times],
         ],
         title="Demo" + (" (ended early)" if report.interrupted else ""),
     )

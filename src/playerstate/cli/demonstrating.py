@@ -31,9 +31,8 @@ def run(
     if data is not None and data.exists() and any(data.iterdir()):
         console.note(f"{data} is not empty; the demo needs an empty folder, because it compares all that is there")
         return ExitCode.USAGE
-    with _sigterm_interrupts(), _folder(data) as folder:
-        with _view(options, as_json=as_json) as see:
-            report = run_demo(folder, options, see=see, before_compare=before_compare)
+    with _sigterm_interrupts(), _folder(data) as folder, _view(options, as_json=as_json) as see:
+        report = run_demo(folder, options, see=see, before_compare=before_compare)
     if as_json:
         console.document(report)
     else:

@@ -13,7 +13,7 @@ StateKey = Annotated[
 ]
 
 
-def get(player_id: PlayerId, state_key: StateKey = None, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+def get(player_id: PlayerId, state_key: StateKey = None, *, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Show a player's state, or one key of it.
 
     Example: playerstate get ada gold
@@ -30,9 +30,8 @@ def get(player_id: PlayerId, state_key: StateKey = None, data: Data = DEFAULT_DA
 
 def watch(
     player_id: PlayerId,
-    count: Annotated[
-        int | None, typer.Option(min=1, show_default=False, help="Stop after so many changes.")
-    ] = None,
+    *,
+    count: Annotated[int | None, typer.Option(min=1, show_default=False, help="Stop after so many changes.")] = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.0, show_default=False, help="Stop after so many seconds.")
     ] = None,
@@ -53,6 +52,7 @@ def watch(
 def history(
     player_id: PlayerId,
     state_key: StateKey = None,
+    *,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many writes at most, the latest first.")] = 20,
     before: Annotated[
         int | None,

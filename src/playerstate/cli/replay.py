@@ -13,10 +13,9 @@ from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, ExitCode, leave
 def replay(
     paths: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="PATHS...", exists=True, show_default=False, help="The recording's files, in order."
-        ),
+        typer.Argument(metavar="PATHS...", exists=True, show_default=False, help="The recording's files, in order."),
     ],
+    *,
     format_name: Annotated[
         str, typer.Option("--format", metavar="NAME", show_default=False, help="What kind of recording it is.")
     ],

@@ -72,8 +72,7 @@ def _show(report: ReplayReport) -> None:
     console.table(["outcome", "node", "plain replay"], rows)
     kinds = sorted(report.intervals.keys() | report.plain_intervals.keys())
     intervals = [
-        [kind, _reconciled(report.intervals.get(kind)), _reconciled(report.plain_intervals.get(kind))]
-        for kind in kinds
+        [kind, _reconciled(report.intervals.get(kind)), _reconciled(report.plain_intervals.get(kind))] for kind in kinds
     ]
     console.table(["snapshot intervals that reconcile", "node", "plain replay"], intervals)
     state = [

@@ -22,6 +22,7 @@ def _group() -> None:
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(metavar="PATH", show_default=False, help="The schema, such as game.toml.")],
+    *,
     data: Annotated[
         Path | None,
         typer.Option(

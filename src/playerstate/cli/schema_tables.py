@@ -13,9 +13,7 @@ from playerstate.core.types import DATA_TYPES
 
 def describe_schema(schema: Schema) -> dict[str, Any]:
     """The game, and for each key its type, operations and limits."""
-    keys = {
-        name: {**msgspec.to_builtins(spec), "operations": operations(spec)} for name, spec in schema.keys.items()
-    }
+    keys = {name: {**msgspec.to_builtins(spec), "operations": operations(spec)} for name, spec in schema.keys.items()}
     return {"game": schema.game.name, "version": schema.version, "keys": keys}
 
 

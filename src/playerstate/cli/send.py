@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 
 from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, leave
@@ -32,6 +33,7 @@ def send(
             "| VALUE (registers). A VALUE is JSON; what does not look like JSON is taken as text.",
         ),
     ] = None,
+    *,
     json_update: Annotated[
         str | None,
         typer.Option(metavar="JSON", show_default=False, help="The whole update as JSON, instead of arguments."),
@@ -55,21 +57,21 @@ def send(
             help="Wait for outcomes.  [default: wait for a single update, not for lines]",
         ),
     ] = None,
-    wait_seconds: Annotated[
-        float, typer.Option(min=0.0, help="How long to wait for an outcome at most.")
-    ] = WAIT_S,
+    wait_seconds: Annotated[float, typer.Option(min=0.0, help="How long to wait for an outcome at most.")] = WAIT_S,
     producer: Annotated[
         str | None,
         typer.Option(
             metavar="ID",
             show_default=False,
-            help="Whose updates these are, where they do not say. Sending the same lines, or the same --sequence, again "
-            "as the same producer changes nothing.",
+            help="Whose updates these are, where they do not say. The same lines, or the same --sequence, sent again "
+            "as the same producer change nothing.",
         ),
     ] = None,
     sequence: Annotated[
         int | None,
-        typer.Option(metavar="N", show_default=False, help="A single update's number among its producer's for the key."),
+        typer.Option(
+            metavar="N", show_default=False, help="A single update's number: 1, 2, ... for a producer and key."
+        ),
     ] = None,
     if_version: Annotated[
         str | None,
@@ -91,22 +93,25 @@ def send(
 
     Lines that are refused are reported with their number and do not stop the others. Exit code 1 if anything was
     refused, 3 if no node answered or it is not known what became of an update.
-    """
+    """  # noqa: D301 - \b keeps the lines of the examples
+    from playerstate.cli.bulk import send_lines
     from playerstate.cli.opening import any_node
-    from playerstate.cli.sending import SingleUpdate, send_lines, send_one
+    from playerstate.cli.sending import SingleUpdate, send_one
 
     from_arguments = [part for part in (player_id, state_key, operation) if part is not None]
     if from_arguments == ["-"] and file is None:
         file, from_arguments = Path("-"), []
     if sum((bool(from_arguments), json_update is not None, file is not None)) != 1:
-        raise typer.BadParameter("Give one of: PLAYER KEY OP [ARGS]..., --json-update, --file (or `-` alone)")
+        raise click.UsageError("Give one of: PLAYER KEY OP [ARGS]..., --json-update JSON, --file FILE (or `-` alone).")
+    if from_arguments and len(from_arguments) < 3:
+        raise click.UsageError("An update needs PLAYER, KEY and OP.")
     if file is not None and (sequence is not None or if_version is not None):
-        raise typer.BadParameter("--sequence and --if-version are for a single update")
+        raise click.UsageError("--sequence and --if-version are for a single update.")
+    if file is None and producer is not None and sequence is None:
+        raise click.UsageError("A single update's --producer needs a --sequence.")
     with any_node(data) as node:
         if file is not None:
-            code = send_lines(
-                node, file, producer=producer, wait_s=wait_seconds if wait else None, as_json=as_json
-            )
+            code = send_lines(node, file, producer=producer, wait_s=wait_seconds if wait else None, as_json=as_json)
         else:
             single = SingleUpdate(from_arguments, arguments or [], json_update, producer, sequence, if_version)
             code = send_one(node, single, wait_s=None if wait is False else wait_seconds, as_json=as_json)

@@ -11,6 +11,7 @@ from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, ExitCode, leave
 
 
 def serve(
+    *,
     data: Data = DEFAULT_DATA,
     schema: Annotated[
         Path | None,

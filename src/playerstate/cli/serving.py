@@ -35,10 +35,10 @@ def run(
         schema_text = read_schema_file(schema) if schema else None
         with Node(data, schema_text=schema_text, options=Options(region=region, cache_url=cache_url)) as node:
             _announce(node, data, as_json=as_json)
-            while (number := _next(signals)) is None:
+            while (told := _next(signals)) is None:
                 if not node.alive:
                     raise InvariantViolated(_what_halted(node))
-            log.info("stopping", signal=signal.Signals(number).name)
+            log.info("stopping", signal=signal.Signals(told).name)
     except PlayerStateError as exc:
         console.report(exc, as_json=as_json)
         return False
@@ -57,9 +57,7 @@ def _announce(node: Node, data: Path, *, as_json: bool) -> None:
     where = str(data.absolute())
     log.info("serving", data=where, region=node.region, pid=os.getpid(), version=playerstate.__version__)
     if as_json:
-        console.document(
-            {"serving": where, "region": node.region, "pid": os.getpid(), "game": node.schema.game.name}
-        )
+        console.document({"serving": where, "region": node.region, "pid": os.getpid(), "game": node.schema.game.name})
     else:
         console.say(f"Serving {where}: region {node.region}, process {os.getpid()}. Ctrl-C stops it.")
 

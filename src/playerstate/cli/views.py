@@ -35,9 +35,7 @@ def show_view(view: View, *, as_json: bool) -> None:
         console.say(f"{_value(view)}  (version {view.version or 'none: never written'})")
 
 
-def show_changes(
-    node: PlayerState, player_id: str, *, count: int | None, seconds: float | None, as_json: bool
-) -> None:
+def show_changes(node: PlayerState, player_id: str, *, count: int | None, seconds: float | None, as_json: bool) -> None:
     """Views as they change, until `count` of them came, `seconds` passed, or somebody presses Ctrl-C."""
     ends_at = math.inf if seconds is None else time.monotonic() + seconds
     seen = 0

@@ -24,7 +24,7 @@ FINDINGS_MAX = 100
 SHOWN_MAX = 120
 
 _REPEAT_OUTCOMES = ("duplicate", "expired")
-"""What a repeat hears: its first outcome, or that this is no longer remembered (a row keeps a bounded number of refusals)."""
+"""What a repeat hears: its first outcome, or that this is forgotten (a row keeps a bounded number of refusals)."""
 
 
 class Trace(NamedTuple):
@@ -44,8 +44,8 @@ class Seen(NamedTuple):
 class Expected(msgspec.Struct):
     """What must be so.
 
-    `values` by key, `edges` the targets by key, `outcomes` how many updates end how, `traces` every mark that must stand
-    in the history, with its outcome. `repeats` updates were sent twice; up to `retried` more may have been.
+    `values` by key, `edges` the targets by key, `outcomes` how many updates end how, `traces` every mark that must
+    stand in the history, with its outcome. `repeats` updates were sent twice; up to `retried` more may have been.
     """
 
     values: dict[Key, Json]
@@ -153,11 +153,12 @@ def _versions(store: Mapping[Key, Seen], cache: Mapping[Key, Seen]) -> Iterator[
 def _edges(expected: Mapping[Key, list[str]], found: Mapping[Key, list[str]]) -> Iterator[Finding]:
     for key, targets in expected.items():
         there = Counter(found.get(key, ()))
-        for kind, wrong in (
-            ("missing", [target for target in targets if not there[target]]),
-            ("doubled", [target for target, n in there.items() if n > 1]),
-            ("different", sorted(there.keys() - set(targets))),
-        ):
+        by_kind: dict[Kind, list[str]] = {
+            "missing": [target for target in targets if not there[target]],
+            "doubled": [target for target, n in there.items() if n > 1],
+            "different": sorted(there.keys() - set(targets)),
+        }
+        for kind, wrong in by_kind.items():
             if wrong:
                 what = f"{key} -> {', '.join(wrong)}"[:SHOWN_MAX]
                 yield Finding("graph", kind, what, f"{len(targets)} edges", f"{there.total()}")

@@ -1,4 +1,4 @@
-"""The demo: start a node on an empty folder, send it a life-like load, and compare what came of it with what was sent."""
+"""The demo: a node on an empty folder, a life-like load, and the comparison of what was sent with what came of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from playerstate.core.answers import Stats
 from playerstate.node import Node
 from playerstate.runtime.freshness import quantile
 from playerstate.service import Parts
@@ -19,6 +18,7 @@ from playerstate.workload.glimpse import Glimpse
 from playerstate.workload.ledger import Ledger
 from playerstate.workload.life import Life
 from playerstate.workload.sender import Sender
+from playerstate.workload.settling import settled_stats
 from playerstate.workload.snapshot import read_found
 
 DRAIN_S = 60.0
@@ -94,7 +94,7 @@ def run_demo(
         drained = node.service.drain(timeout_s=DRAIN_S)
         drain_s = watch.lap()
         before_compare(node.parts)
-        stats = _settled_stats(node)
+        stats = settled_stats(node)
         expected = ledger.expected(repeats=sender.repeats, retried=sender.retried)
         comparison = compare(expected, read_found(node.parts, node.schema, expected, stats.outcomes))
         problems = [*sender.rejections[:10]]
@@ -146,15 +146,3 @@ def _glimpse(node: Node, sender: Sender, elapsed_s: float) -> Glimpse:
         views = node.parts.cache.get_player(player_id).views
         samples[player_id] = {key: views[key].decoded() for key in SAMPLE_KEYS if key in views}
     return Glimpse(elapsed_s, sender.sent, sender.repeats, copy.deepcopy(node.stats()), samples)
-
-
-def _settled_stats(node: Node) -> Stats:
-    """The node's figures once its processes have told of everything, which they do a few times a second."""
-    stats = node.stats()
-    deadline = time.monotonic() + 2.0
-    while time.monotonic() < deadline:
-        time.sleep(SEE_EVERY_S)
-        before, stats = stats, node.stats()
-        if before.freshness_ms == stats.freshness_ms:
-            break
-    return stats

@@ -32,9 +32,7 @@ class Rates(msgspec.Struct, frozen=True):
 def rates(before: Glimpse, after: Glimpse) -> Rates:
     """What happened between two looks."""
     seconds = max(after.elapsed_s - before.elapsed_s, 0.001)
-    ages = {
-        bound: count - before.stats.freshness_ms.get(bound, 0) for bound, count in after.stats.freshness_ms.items()
-    }
+    ages = {bound: count - before.stats.freshness_ms.get(bound, 0) for bound, count in after.stats.freshness_ms.items()}
     return Rates(
         (after.sent + after.repeats - before.sent - before.repeats) / seconds,
         (_processed(after, "apply") - _processed(before, "apply")) / seconds,

@@ -20,7 +20,7 @@ Rule: TypeAlias = Callable[[Json, Op], Json]
 """A key's value before an operation -> its value after it. The value before is not changed."""
 
 
-class _Overspent(Exception):  # noqa: N818 - an answer, not a failure
+class _Overspent(Exception):
     """The player has less than is to be taken away."""
 
 
@@ -88,11 +88,11 @@ def _items(value: Json, op: Op) -> Json:
     return {item: n for item, n in after.items() if n}
 
 
-def _latest(value: Json, op: Op) -> Json:
+def _latest(_value: Json, op: Op) -> Json:
     return op.value
 
 
-def _choices(value: Json, op: Op) -> Json:
+def _choices(_value: Json, op: Op) -> Json:
     return [op.value]  # one region and no `seen`: every choice has seen the one before
 
 
@@ -104,7 +104,7 @@ def _smallest(value: Json, op: Op) -> Json:
     return op.value if value is None else min(value, op.value)
 
 
-def _switch(value: Json, op: Op) -> Json:
+def _switch(_value: Json, op: Op) -> Json:
     return op.op == "enable"
 
 

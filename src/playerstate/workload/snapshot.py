@@ -67,5 +67,3 @@ def _identity(cause: Cause, key: Key) -> Identity:
 
 def _outcome(cause: Cause) -> str:
     return f"{cause.status}:{cause.reason}" if cause.reason else str(cause.status)
-
-

@@ -53,7 +53,7 @@ class Set:
 
     def apply(self, state: State, op: Op, at: At, spec: KeySpec) -> tuple[State, Effect]:
         """Adding files the elements under this step alone; removing takes out what its writer had seen."""
-        elements = op.elements if isinstance(op.elements, list) else []
+        elements = list(dict.fromkeys(op.elements if isinstance(op.elements, list) else []))
         adding = op.op == "add"
         after: State = {}
         for region, entries in state.items():

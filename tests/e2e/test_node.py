@@ -1,0 +1,213 @@
+"""The embedded node: it resumes, holds its folder alone, and outlives the death of its parts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import redis
+
+import playerstate
+from playerstate.client import find_node
+from playerstate.core.answers import Accepted, Rejected
+from playerstate.core.model import Outcome, Status
+from playerstate.errors import FolderInUse, InvalidUpdate, SchemaRefused, StartRefused
+from playerstate.folder import starter_schema
+from playerstate.node import Node, Options
+
+THREADS = Options(followers="thread")
+LIMIT_S = 20.0
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for a condition, up to a limit."""
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def gold(player: str, n: int, **rest: object) -> dict[str, object]:
+    return {"ops": [{"player_id": player, "state_key": "gold", "op": "add", "n": n}], **rest}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A node with a follower process, as `serve` runs it."""
+    with Node(tmp_path_factory.mktemp("node") / "data") as running:
+        yield running
+
+
+def test_outcomes_are_read_back(node: Node) -> None:
+    """Whoever sent an update can ask what became of it, again and again."""
+    accepted = node.service.send(gold("ada", 5))
+    refused = node.service.send(
+        {"ops": [{"player_id": "ada", "state_key": "gold", "op": "subtract", "n": 99}], "producer": "p", "sequence": 1}
+    )
+    assert isinstance(accepted, Accepted)
+    assert isinstance(refused, Accepted)
+    for _ in range(2):
+        assert node.service.outcome(accepted.identity, wait_s=LIMIT_S) == Outcome(Status.APPLIED)
+        assert node.service.outcome(refused.identity, wait_s=LIMIT_S) == Outcome(Status.REFUSED, "insufficient")
+    unknown = msgspec.structs.replace(accepted, sequence=accepted.sequence + 1)
+    assert node.service.outcome(unknown.identity, wait_s=0.1) is None
+
+
+def test_a_running_node_is_found_and_holds_its_folder(node: Node, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """`open` on a folder that is served talks to its node; a second node is refused."""
+    folder = next(tmp_path_factory.getbasetemp().glob("node*/data"))
+    with playerstate.open(folder) as remote:
+        assert type(remote).__name__ == "RemoteNode"
+        answer = remote.send(gold("eve", 3))
+        assert isinstance(answer, Accepted)
+        assert remote.outcome(answer.identity, wait_s=LIMIT_S) == Outcome(Status.APPLIED)
+        assert remote.drain(timeout_s=LIMIT_S)
+        assert remote.get("eve", "gold") == node.service.get("eve", "gold")
+        assert remote.get_player("eve") == node.service.get_player("eve")
+        assert remote.history("eve") == node.service.history("eve")
+        assert remote.schema == node.schema
+        assert remote.stats().outcomes["applied"] >= 1
+        with pytest.raises(InvalidUpdate, match="no key 'nonsense'"):
+            remote.get("eve", "nonsense")
+    with pytest.raises(FolderInUse, match=str(os.getpid())):
+        Node(folder)
+
+
+def test_the_same_words_on_every_way_in(node: Node, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Promise 10: in-process, over the socket, as data or as text, a bad update hears the same."""
+    folder = next(tmp_path_factory.getbasetemp().glob("node*/data"))
+    bad = [
+        {"ops": [{"player_id": "ada", "state_key": "gold", "op": "add", "n": 1.5}]},
+        {"ops": [{"player_id": "a{b", "state_key": "gold", "op": "add", "n": 1}]},
+        {"ops": [{"player_id": "ada", "state_key": "rank", "op": "set", "value": 101}]},
+        {"ops": [{"player_id": "ada", "state_key": "gold", "op": "add", "n": 1, "player": "x"}]},
+        {"ops": []},
+        {"ops": [{"player_id": "ada", "state_key": "position", "op": "set", "value": 2**60}]},
+        gold("ada", 1, sent_at=1),
+    ]
+    with playerstate.open(folder) as remote:
+        ways = [node.service.send_many(bad), remote.send_many(bad)]
+        texts = [msgspec.json.encode(update) for update in bad]
+        ways += [node.service.send_many(texts), remote.send_many(texts)]
+    assert all(isinstance(answer, Rejected) for way in ways for answer in way)
+    assert ways[1:] == ways[:-1]
+
+
+def test_watchers_see_changes(node: Node) -> None:
+    """A watcher hears of a view once it listens, with the value that readers then get."""
+    folder_views = node.service.watch("wanda", timeout_s=0.05)
+    assert next(folder_views) is None
+    node.service.send(gold("wanda", 4))
+    wait_until(lambda: (view := next(folder_views)) is not None and view.decoded() == 4, "no view came")
+
+
+def cache_process(node: Node) -> int:
+    """The process of the node's Valkey."""
+    assert node._valkey is not None
+    with redis.Redis.from_url(node._valkey.url) as client:
+        return int(client.info("server")["process_id"])
+
+
+def test_a_killed_cache_comes_back_and_loses_nothing(node: Node) -> None:
+    """The cache is a cache: while it is away readers get the store's answer, and then it is filled again."""
+    answer = node.service.send(gold("carl", 8))
+    assert isinstance(answer, Accepted)
+    assert node.service.outcome(answer.identity, wait_s=LIMIT_S) == Outcome(Status.APPLIED)
+    pid = cache_process(node)
+    os.kill(pid, signal.SIGKILL)
+    assert node.service.get("carl", "gold").decoded() == 8
+    node.service.send(gold("carl", 1))
+    assert node.service.drain(timeout_s=LIMIT_S)
+    wait_until(lambda: node.service.get("carl", "gold").decoded() == 9, "the cache did not come back")
+    assert cache_process(node) != pid
+
+
+def test_a_killed_follower_comes_back_and_misses_nothing(node: Node) -> None:
+    """Project and audit go on from their checkpoints."""
+    process = node._follower._process  # type: ignore[attr-defined]
+    process.kill()
+    process.wait()
+    answers = node.service.send_many([gold("fred", 1) for _ in range(300)])
+    assert all(isinstance(answer, Accepted) for answer in answers)
+    wait_until(lambda: node._follower._process is not process, "the follower was not started again")  # type: ignore[attr-defined]
+    assert node.service.drain(timeout_s=LIMIT_S)
+    assert node.service.get("fred", "gold").decoded() == 300
+    assert sum(len(t.causes) for t in node.service.history("fred", limit=1000)) == 300
+    assert node.alive
+
+
+def test_a_folder_resumes(tmp_path: Path) -> None:
+    """What waits is left for the next start, which goes on from there, with what the client sends again harmless."""
+    with Node(tmp_path / "data", options=THREADS) as first:
+        answers = first.service.send_many([gold("ada", 1, producer="p", sequence=n) for n in range(1, 501)])
+        assert all(isinstance(answer, Accepted) for answer in answers)
+    assert find_node(tmp_path / "data") is None
+    with Node(tmp_path / "data", options=THREADS) as second:
+        second.service.send_many([gold("ada", 1, producer="p", sequence=n) for n in range(400, 502)])
+        assert second.service.drain(timeout_s=LIMIT_S)
+        assert second.service.get("ada", "gold").decoded() == 501
+        assert sum(len(t.causes) for t in second.service.history("ada", limit=1000)) == 501
+
+
+def test_own_producers_never_number_twice(tmp_path: Path) -> None:
+    """Updates without identity, over many starts: none is taken for a repeat of another, and few producers are seen."""
+    producers = set()
+    for _ in range(3):
+        with Node(tmp_path / "data", options=THREADS) as node:
+            for _ in range(5):
+                answer = node.service.send(gold("ada", 1))
+                assert isinstance(answer, Accepted)
+                producers.add(answer.producer)
+    with Node(tmp_path / "data", options=THREADS) as node:
+        assert node.service.drain(timeout_s=LIMIT_S)
+        assert node.service.get("ada", "gold").decoded() == 15
+    assert len(producers) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('type = "counter"', 'type = "max_register"'), "keys.experience is stored as counter"),
+        (("[keys.tutorial_done]", "[keys.tutorial_over]"), "keys.tutorial_done may have state"),
+        (("max_entries = 500", "max_entries = 501"), "raise game.version"),
+        (("version = 1", "version = 0"), "starts at 1"),
+        (('type = "flag"', 'type = "banner"'), "Invalid enum value 'banner'"),
+    ],
+)
+def test_a_schema_that_does_not_fit_is_refused(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    """The reason is said before anything is touched, and the folder works on with its own schema."""
+    with Node(tmp_path / "data", options=THREADS):
+        pass
+    with pytest.raises(SchemaRefused, match=message):
+        Node(tmp_path / "data", schema_text=starter_schema().replace(*change, 1), options=THREADS)
+    with Node(tmp_path / "data", options=THREADS):
+        pass
+
+
+def test_a_folder_of_a_newer_version_or_another_region_is_refused(tmp_path: Path) -> None:
+    """An older program, or a node of another region, does not touch the folder."""
+    folder = tmp_path / "data"
+    with Node(folder, options=THREADS):
+        pass
+    with pytest.raises(StartRefused, match="belongs to the region local"):
+        Node(folder, options=Options(region="eu-west-1", followers="thread"))
+    about = msgspec.json.decode((folder / "folder.json").read_bytes())
+    (folder / "folder.json").write_bytes(msgspec.json.encode({**about, "format": 99, "new": True}))
+    with pytest.raises(StartRefused, match="newer version"):
+        Node(folder, options=THREADS)
+
+
+def test_nothing_is_left_running(tmp_path: Path) -> None:
+    """After a stop no process of the node is left, and no socket."""
+    folder = tmp_path / "data"
+    with Node(folder):
+        pass
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(folder) not in listing
+    assert not (folder / "node.sock").exists()
