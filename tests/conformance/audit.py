@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from builders import NOW_MS, cause, transition
-from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together
+from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together, walk
 from playerstate.core.model import Cause, Effect, Status, Transition
 from playerstate.ports.audit import Audit
 
@@ -124,12 +124,12 @@ class AuditSuite(Suite, ABC):
         """Going on before the time of the last one seen yields every transition once, in pages of at most the limit."""
         written = [transition(n, written_at=NOW_MS + n) for n in range(1, 8)]
         audit.append([*written, transition(player_id="bob", written_at=NOW_MS)])
-        before, seen = None, list[Transition]()
-        while page := audit.history("anna", state_key, before=before, limit=limit):
-            assert len(page) <= limit
-            seen += page
-            before = page[-1].written_at
-        assert seen == written[::-1]
+
+        def page_after(last: Transition | None) -> list[Transition]:
+            before = last.written_at if last else None
+            return audit.history("anna", state_key, before=before, limit=limit)
+
+        assert walk(page_after, limit) == written[::-1]
 
     def test_before_is_exclusive(self, audit: Audit) -> None:
         """What was written at the time `before` is not before it."""

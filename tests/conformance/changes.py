@@ -9,7 +9,7 @@ import pytest
 
 from builders import KEY, write
 from conformance.store_base import OTHER, OnAStore, StoreWithChanges, chain
-from conformance.suite import crashed_copy, run_together, until
+from conformance.suite import crashed_copy, run_together, until, walk
 from playerstate.core.model import Key
 from playerstate.ports.store import Change
 
@@ -46,11 +46,7 @@ class ChangesSuite(OnAStore):
         writes = chain(KEY, 7)
         store.commit([[w] for w in writes[:4]])
         store.commit([[w] for w in writes[4:]])
-        position, seen = 0, list[Change]()
-        while page := store.changes.read(position, limit):
-            assert len(page) <= limit
-            position = page[-1].position
-            seen += page
+        seen = walk(lambda last: store.changes.read(last.position if last else 0, limit), limit)
         assert [change.new for change in seen] == [w.new for w in writes]
 
     def test_trim_deletes_changes_and_no_rows(self, store: StoreWithChanges) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builders import letter
-from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together
+from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together, walk
 from playerstate.core.model import DeadLetter, Identity
 from playerstate.ports.dead_letters import DeadLetters
 
@@ -81,12 +81,8 @@ class DeadLettersSuite(Suite, ABC):
     def test_paging_misses_and_repeats_nothing(self, letters: DeadLetters, limit: int) -> None:
         """Going on after the last id seen lists every letter once, in pages of at most the limit."""
         letters.put([letter(f"{n:03}") for n in range(7)])
-        after, seen = "", list[str]()
-        while page := letters.list(after=after, limit=limit):
-            assert len(page) <= limit
-            seen += [one.letter_id for one in page]
-            after = seen[-1]
-        assert seen == [f"{n:03}" for n in range(7)]
+        seen = walk(lambda last: letters.list(after=last.letter_id if last else "", limit=limit), limit)
+        assert [one.letter_id for one in seen] == [f"{n:03}" for n in range(7)]
 
     def test_paging_goes_on_after_a_removed_letter(self, letters: DeadLetters) -> None:
         """The id to go on from need not be that of a letter any more."""

@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from builders import NOW_MS
 from conformance.queue_machine import QUEUE_MACHINE_SETTINGS, queue_machine_on
-from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together, until
+from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together, until, walk
 from playerstate.backends.memory.clock import ManualClock
 from playerstate.ports.clock import Clock
 from playerstate.ports.queue import Message, Queue
@@ -68,11 +68,8 @@ class QueueSuite(Suite, ABC):
         """Receiving in portions, each within the limit, comes to every message once within their visibility."""
         bodies = [b"%d" % n for n in range(10)]
         queue.send(bodies)
-        seen = []
-        while portion := queue.receive(4, visibility_s=30):
-            assert len(portion) <= 4
-            seen += [message.body for message in portion]
-        assert sorted(seen) == bodies
+        seen = walk(lambda _: queue.receive(4, visibility_s=30), 4)
+        assert sorted(message.body for message in seen) == bodies
 
     def test_received_stays_until_deleted(self, queue: QueueWithDead, clock: ManualClock) -> None:
         """A message that was received and not deleted is hidden, and comes again when its time has passed."""

@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from builders import KEY, write
 from conformance.store_base import OTHER, OnAStore, StoreWithChanges, chain, told
 from conformance.store_machine import STORE_MACHINE_SETTINGS, store_machine_on
-from conformance.suite import Broken, BrokenInputError, crashed_copy, run_together, until
+from conformance.suite import Broken, BrokenInputError, crashed_copy, run_together, until, walk
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
 from playerstate.ports.store import Store
@@ -51,12 +51,7 @@ class StoreSuite(OnAStore):
     def test_keys_walks_through_everything(self, store: StoreWithChanges, limit: int) -> None:
         """Walking in pages meets every key once, whatever it is called, in the order of player and state key."""
         expected = sorted(write_everything(store))
-        after, seen = None, list[Key]()
-        while page := store.keys(after, limit):
-            assert len(page) <= limit
-            seen += page
-            after = page[-1]
-        assert seen == expected
+        assert walk(lambda last: store.keys(last, limit), limit) == expected
 
     def test_keys_goes_on_after_a_key_that_is_not_there(self, store: StoreWithChanges) -> None:
         """The cursor of a walk need not be a key of the store."""

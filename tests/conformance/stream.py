@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together, until
+from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together, until, walk
 from playerstate.ports.stream import Checkpoints, NewRecord, Stream
 
 
@@ -70,13 +70,9 @@ class StreamSuite(Suite, ABC):
         bodies = [f"r{n}" for n in range(7)]
         stream.append(records(*bodies[:3]))
         stream.append(records(*bodies[3:]))
-        position, seen = 0, list[bytes]()
-        while page := stream.read(position, limit):
-            assert len(page) <= limit
-            position = page[-1].position
-            seen += [record.body for record in page]
-        assert seen == [body.encode() for body in bodies]
-        assert position == stream.head()
+        seen = walk(lambda last: stream.read(last.position if last else 0, limit), limit)
+        assert [record.body.decode() for record in seen] == bodies
+        assert seen[-1].position == stream.head()
 
     def test_all_or_none(self, stream: Stream) -> None:
         """An append that fails half-way leaves none of its records, and the stream goes on."""

@@ -21,6 +21,7 @@ import pytest
 T = TypeVar("T")
 
 WAIT_MAX_S = 60.0
+WALK_MAX = 10_000
 
 
 class Suite:
@@ -76,6 +77,16 @@ def run_together(*tasks: Callable[[], Any]) -> list[Any]:
 
     with _eager_switching(), ThreadPoolExecutor(len(tasks)) as pool:
         return [done.result(WAIT_MAX_S) for done in [pool.submit(run, task) for task in tasks]]
+
+
+def walk(page_after: Callable[[T | None], Sequence[T]], limit: int) -> list[T]:
+    """All that there is, in pages of at most `limit`, each of which goes on after the last item of the one before."""
+    seen: list[T] = []
+    while page := page_after(seen[-1] if seen else None):
+        assert len(page) <= limit
+        seen += page
+        assert len(seen) <= WALK_MAX, "the pages do not end"
+    return seen
 
 
 def until(condition: Callable[[], bool], what: str) -> Iterator[None]:

@@ -182,6 +182,26 @@ def test_a_query_that_fails(folder: Path, monkeypatch: pytest.MonkeyPatch, faili
         assert graph.edges(ANNA) == (2, ["carl"])
 
 
+def test_an_interruption(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync that is broken off between two queries has not happened, and what follows is not part of it."""
+    run = Database.run
+
+    def interrupt(self: Database, text: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        if text == query("put_synced"):
+            raise KeyboardInterrupt
+        return run(self, text, parameters)
+
+    with closing(opened(folder)) as graph:
+        graph.sync([edges_of(ANNA, 1, "bob")])
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "run", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                graph.sync([edges_of(ANNA, 2, "carl")])
+        assert graph.targets(["anna"], "FRIEND") == {"anna": {"bob"}}
+        assert graph.sync([edges_of(ANNA, 2, "carl")]) == 1
+        assert graph.edges(ANNA) == (2, ["carl"])
+
+
 def test_a_batch_of_many_edges(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch that takes several transactions ends as one would; a key larger than a transaction is taken whole."""
     monkeypatch.setattr(ladybug_graph, "TRANSACTION_EDGES_MAX", 10)

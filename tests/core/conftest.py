@@ -17,6 +17,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for type_name in sorted({name for name, _ in EXAMPLES}):
         laws = {law: n for (name, law), n in sorted(EXAMPLES.items()) if name == type_name}
         counts = ", ".join(f"{law} {n}" for law, n in laws.items())
-        terminalreporter.write_line(
-            f"{type_name}: {sum(laws.values())} schedules, {STEPS[type_name]} steps ({counts})"
-        )
+        terminalreporter.write_line(f"{type_name}: {sum(laws.values())} schedules, {STEPS[type_name]} steps ({counts})")

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 import hypothesis
 import msgspec
-from core.worlds import Event, History, Tape, World, canonical
 from hypothesis import strategies as st
 
+from core.worlds import Event, History, Tape, World, canonical
 from playerstate.core.model import Json, Op, Reason
 from playerstate.core.row import Row
 from playerstate.core.schema import KeySpec
@@ -29,9 +29,7 @@ EXAMPLES: Counter[tuple[str, str]] = Counter()
 STEPS: Counter[str] = Counter()
 """Type -> how many steps those schedules took."""
 
-given_schedule = hypothesis.given(
-    commands=st.integers(1, 24), tape=st.binary(min_size=160, max_size=160).map(Tape)
-)
+given_schedule = hypothesis.given(commands=st.integers(1, 24), tape=st.binary(min_size=160, max_size=160).map(Tape))
 
 
 class Laws(ABC):

@@ -7,7 +7,6 @@ from typing import Any
 
 from core.laws import Laws
 from core.worlds import Event, History, Tape
-
 from playerstate.core.model import Json, Op, Reason
 from playerstate.core.schema import KeySpec
 

@@ -5,7 +5,7 @@ Regions take steps, and receive rows that were written at any time before, in an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -26,7 +26,11 @@ class Tape:
     """Choices made by bytes: Hypothesis draws a whole schedule at once, and shrinks it byte by byte."""
 
     def __init__(self, data: bytes) -> None:
-        self._bytes = iter(data)
+        self._data = data.rstrip(b"\0")  # past the end there are zeros
+        self._bytes = iter(self._data)
+
+    def __repr__(self) -> str:
+        return f"Tape({self._data!r})"
 
     def number(self, below: int) -> int:
         """A number from 0, the simplest."""
@@ -170,14 +174,13 @@ class World:
         for index, op in enumerate(step.ops):
             event = Event(at.region, at.n, index, row.epoch, op, at.time_us, seen, row.vector)
             expected = self.subject.refusal([*self.history(row), *new], event)
-            try:
-                after = _unchanged(state, lambda state, op=op: self.subject.apply(state, op, at))
-            except Refused as refusal:
-                assert refusal.reason is expected
-                state, new = (refusal.note(row.state) if refusal.note else row.state), []
+            answer = _apply(self.subject, state, op, at)
+            reason = answer.reason if isinstance(answer, Refused) else None
+            assert reason is expected
+            if isinstance(answer, Refused):
+                state, new = (answer.note(row.state) if answer.note else row.state), []
                 break
-            assert expected is None
-            state, new = after, [*new, event]
+            state, new = answer, [*new, event]
         self.log += new
         self.steps += 1
         return self._row({**row.vector, at.region: at.n}, state, row.epoch)
@@ -191,10 +194,12 @@ def canonical(value: object) -> Json:
     return msgspec.msgpack.decode(pack(value), ext_hook=unpack_extension)
 
 
-def _unchanged(state: Any, call: Callable[[Any], Any]) -> Any:
-    """What the call returns; it must leave the state that it is given alone, also when it raises."""
+def _apply(subject: Subject, state: Any, op: Op, at: At) -> Any:
+    """The state after the operation, or its refusal. The state that is given is left alone in either case."""
     before = canonical(state)
     try:
-        return call(state)
+        return subject.apply(state, op, at)
+    except Refused as refusal:
+        return refusal
     finally:
         assert canonical(state) == before

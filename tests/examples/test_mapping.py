@@ -57,6 +57,16 @@ def read(path: Path) -> tuple[list[Update], Source]:
             [[item("materials", "subtract", "a", 6), item("materials", "add", "b", 1)]],
         ),
         (
+            event(
+                "CargoTransfer",
+                Transfers=[
+                    {"Type": "tritium", "Count": 7, "Direction": "toship"},
+                    {"Type": "gold", "Count": 2, "Direction": "tocarrier"},
+                ],
+            ),
+            [[item("cargo", "add", "tritium", 7), item("cargo", "subtract", "gold", 2)]],
+        ),
+        (
             event("EngineerContribution", Type="Commodity", Commodity="metaalloys", Quantity=1),
             [[item("cargo", "subtract", "metaalloys", 1)]],
         ),

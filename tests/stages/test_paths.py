@@ -48,6 +48,7 @@ def distance(edges: Digraph, start: str, end: str) -> int | None:
 
 @given(digraphs, st.sampled_from(VERTICES), st.sampled_from(VERTICES), st.integers(0, 12))
 @example({"v0": {"v1", "v2"}, "v1": {"v3"}, "v2": {"v3"}, "v3": {"v4"}}, "v0", "v4", 3)
+@example({"v0": {"v1", "v2"}, "v1": {"v3"}, "v2": {"v3"}, "v3": {"v4"}}, "v0", "v4", 2)
 def test_as_short_as_can_be(edges: Digraph, start: str, end: str, edges_max: int) -> None:
     """The path is real, follows the edges' direction, is a shortest, and is found exactly if it is within the bound."""
     path = shortest_path(graph_of(edges), start, end, "FRIEND", edges_max=edges_max)
@@ -65,6 +66,13 @@ def test_the_same_path_every_time(edges: Digraph, start: str, end: str) -> None:
     """Of several shortest paths it is always the same, whatever order the edges were made in."""
     one, other = (graph_of(edges, backwards=backwards) for backwards in (False, True))
     assert shortest_path(one, start, end, "FRIEND") == shortest_path(other, start, end, "FRIEND")
+
+
+def test_the_first_by_name() -> None:
+    """Where several vertices would do, on either side, it is the one whose id comes first."""
+    near, far = {f"m{n:02}" for n in range(30)}, {f"w{n:02}" for n in range(40)}
+    edges = {"a": near, **{m: {"x"} for m in near}, "x": {"y"}, "y": far, **{w: {"z"} for w in far}}
+    assert shortest_path(graph_of(edges), "a", "z", "FRIEND") == ["a", "m00", "x", "y", "w00", "z"]
 
 
 def test_along_one_label_alone() -> None:

@@ -10,6 +10,7 @@ from playerstate.cli.common import AsJson
 
 
 def bench(
+    *,
     seconds: Annotated[float, typer.Option(min=0.2, max=3600, help="How long to measure each thing.")] = 10.0,
     distinct: Annotated[
         bool, typer.Option("--distinct", help="Every update on a key of its own: nothing coalesces.")

@@ -26,7 +26,8 @@ def _throughput(report: BenchReport) -> None:
         {
             "updates/s": f"{found.updates_per_second:,.0f}",
             "updates/s until audited and linked too": f"{found.updates_per_second_audited:,.0f}",
-            "load": f"{report.load}; JSON text prepared beforehand, {report.update_bytes_mean:,.0f} bytes in the mean",
+            "load": f"{report.load}; JSON text, prepared beforehand",
+            "size of an update": f"mean {report.update_bytes_mean:,.0f} bytes, median {report.update_bytes_median:,}",
             "sent": f"by one caller in the node's process, {CALL_UPDATES} a call, at most {IN_FLIGHT_MAX:,} under way",
             "measured for": f"{found.seconds:.1f} s; everything had taken effect {found.drain_s:.1f} s later",
             "updates per row write": coalescing,

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +39,16 @@ def send_lines(node: PlayerState, path: Path, *, producer: str | None, wait_s: f
     Raises `Unavailable`, `SlowDown` or `OutcomeUnknown` if trying again did not help, after saying how far it came.
     """
     name = producer or f"cli-{secrets.token_hex(6)}"
-    with (
-        progress("sending", as_json=as_json) as (advance, note),
-        open(sys.stdin.fileno(), "rb", closefd=False) if str(path) == "-" else path.open("rb") as file,
-    ):
-        status = os.fstat(file.fileno())
-        total = status.st_size or None
-        sender = LineSender(node, Identities(name), wait_s=wait_s, note=note, as_json=as_json)
-        done = 0
-        try:
+    sender = LineSender(node, Identities(name), wait_s=wait_s, as_json=as_json)
+    try:
+        with progress("sending", as_json=as_json) as (advance, note), _opened(path) as file:
+            sender.note = note
+            size = os.fstat(file.fileno()).st_size or None
             for lines in read_lines(file):
                 sender.take(lines)
-                done += sum(len(line.body or b"") + 1 for line in lines)
-                advance(done, total, sender.accepted)
-        finally:
-            _show_summary(sender, name, as_json=as_json)
+                advance(sender.bytes, size, sender.accepted)
+    finally:
+        _show_summary(sender, name, as_json=as_json)
     if not sender.lines:
         raise InvalidUpdate("The input has no updates", code="empty")
     return sender.exit_code
@@ -61,20 +57,18 @@ def send_lines(node: PlayerState, path: Path, *, producer: str | None, wait_s: f
 class LineSender:
     """Sends lines and counts what comes of them.
 
-    `outcomes` are counted where they are waited for. Every update is sent with an identity, so that a batch whose
-    fate is unknown can be sent again without harm.
+    `outcomes` are counted where they are waited for; complaints go to `note`. Every update is sent with an identity,
+    so that a batch whose fate is unknown can be sent again without harm.
     """
 
-    def __init__(
-        self, node: PlayerState, identities: Identities, *, wait_s: float | None, note: Note, as_json: bool
-    ) -> None:
-        self.lines = self.accepted = self.rejected = 0
+    def __init__(self, node: PlayerState, identities: Identities, *, wait_s: float | None, as_json: bool) -> None:
+        self.lines = self.bytes = self.accepted = self.rejected = 0
+        self.note: Note = console.note
         self.outcomes: Counter[str] = Counter()
         self.exit_code = ExitCode.DONE
         self._node = node
         self._identities = identities
         self._wait_s = wait_s
-        self._note = note
         self._as_json = as_json
         self._batch_max = BATCH_MAX if wait_s is None else WAITING_BATCH_MAX
         self._patience = Patience(self._pause)
@@ -85,6 +79,7 @@ class LineSender:
         batch_bytes = 0
         for line in lines:
             self.lines += 1
+            self.bytes += len(line.body or b"") + 1
             try:
                 update = self._read(line)
             except InvalidUpdate as exc:
@@ -137,12 +132,18 @@ class LineSender:
         if self._as_json:
             console.error_document({"line": number, **data})
         else:
-            self._note(f"line {number}: {words}")
+            self.note(f"line {number}: {words}")
 
     def _pause(self, seconds: float) -> None:
         if not self._as_json:
-            self._note("the node does not answer; trying again")
+            self.note("the node does not answer; trying again")
         time.sleep(seconds)
+
+
+def _opened(path: Path) -> BufferedReader:
+    if str(path) == "-":
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    return path.open("rb")
 
 
 def _show_summary(sender: LineSender, producer: str, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from playerstate.errors import InvalidUpdate, PlayerStateError
+from playerstate.errors import InvalidUpdate, PlayerStateError, SchemaRefused
 
 DEFAULT_DATA = Path("data")
 
@@ -40,4 +40,5 @@ def leave(code: ExitCode) -> NoReturn:
 
 def exit_code_of(error: PlayerStateError) -> ExitCode:
     """The exit code that says what kind of error this is."""
-    return ExitCode.REFUSED if isinstance(error, InvalidUpdate) else ExitCode.UNAVAILABLE
+    refused = isinstance(error, (InvalidUpdate, SchemaRefused))
+    return ExitCode.REFUSED if refused else ExitCode.UNAVAILABLE

@@ -11,6 +11,7 @@ from playerstate.cli.common import AsJson, leave
 
 
 def demo(
+    *,
     seconds: Annotated[float, typer.Option(min=0.5, max=3600, help="How long to send.")] = 30.0,
     players: Annotated[int, typer.Option(min=2, max=100_000, help="How many players there are.")] = 2000,
     rate: Annotated[int, typer.Option(min=1, max=100_000, help="How many updates to send a second.")] = 2550,

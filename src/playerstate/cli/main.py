@@ -11,7 +11,9 @@ import click
 import typer
 
 from playerstate.cli import console, dead_letters, schema
+from playerstate.cli.bench import bench
 from playerstate.cli.common import AsJson, ExitCode, exit_code_of, leave
+from playerstate.cli.demo import demo
 from playerstate.cli.read import get, history, watch
 from playerstate.cli.replay import replay
 from playerstate.cli.send import send
@@ -54,7 +56,6 @@ def _options(
     pass
 
 
-@app.command()
 def version(as_json: AsJson = False) -> None:
     """Show the version.
 
@@ -69,8 +70,11 @@ app.command()(get)
 app.command()(watch)
 app.command()(history)
 app.command()(replay)
+app.command()(demo)
+app.command()(bench)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(schema.app, name="schema")
+app.command()(version)
 
 
 def run(arguments: Sequence[str]) -> int:

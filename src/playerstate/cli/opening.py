@@ -12,7 +12,7 @@ import playerstate
 from playerstate.api import PlayerState
 from playerstate.cli.console import note
 from playerstate.cli.logs import LogLevel, configure_logging
-from playerstate.client import RemoteNode
+from playerstate.client import RemoteNode, find_node
 from playerstate.errors import Unavailable
 
 CATCH_UP_S = 30.0
@@ -51,13 +51,20 @@ def any_node(data: Path, *, schema: str | None = None) -> Iterator[PlayerState]:
     """
     configure_logging(LogLevel.WARNING)
     signal.signal(signal.SIGTERM, _end)
-    node = playerstate.open(data, schema=schema)
+    node = find_node(data) or _open_here(data, schema)
     try:
         yield node
     finally:
         for number in ENDING_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         node.close()
+
+
+def _open_here(data: Path, schema: str | None) -> PlayerState:
+    from playerstate.node import Options  # with it come the backends, which a client of a running node does not need
+
+    # a command ends soon: a process of its own for the followers would take longer to start than what it is for
+    return playerstate.open(data, schema=schema, options=Options(followers="thread"))
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -13,7 +13,7 @@ from playerstate.cli import console
 from playerstate.cli.opening import any_node, is_data_folder
 from playerstate.cli.progress import progress
 from playerstate.core.schema import parse_schema
-from playerstate.errors import InvalidUpdate
+from playerstate.errors import SchemaRefused
 from playerstate.replay import Intervals, ReplayFormat, ReplayReport, replay
 
 VALUE_SHOWN_MAX = 100
@@ -22,16 +22,16 @@ VALUE_SHOWN_MAX = 100
 def replay_through(
     data: Path, recording: ReplayFormat, paths: Sequence[Path], *, repeats_seed: int | None, as_json: bool
 ) -> bool:
-    """Whether node and plain replay came to the same. Raises `InvalidUpdate` if the folder has another schema."""
+    """Whether node and plain replay came to the same. Raises `SchemaRefused` if the folder has another schema."""
     schema_text = recording.schema_text()
-    with any_node(data, schema=None if is_data_folder(data) else schema_text) as node:
+    has_schema = is_data_folder(data) or (data / "game.toml").exists()
+    with any_node(data, schema=None if has_schema else schema_text) as node:
         needed = parse_schema(schema_text)
         if node.schema != needed:
             has = node.schema.game
-            raise InvalidUpdate(
+            raise SchemaRefused(
                 f"{data} has the schema {has.name!r} version {has.version}, and the format {recording.name} needs "
-                f"exactly its own, {needed.game.name!r} version {needed.version}; name another folder with --data",
-                code="other_schema",
+                f"exactly its own, {needed.game.name!r} version {needed.version}; name another folder with --data"
             )
         with progress(f"replaying {recording.name}", as_json=as_json) as (advance, note):
 

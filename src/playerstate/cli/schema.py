@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from playerstate.cli import console
-from playerstate.cli.common import AsJson, ExitCode, leave
-from playerstate.errors import SchemaRefused
+from playerstate.cli.common import AsJson
 
 app = typer.Typer(help="Look after the game's schema.", no_args_is_help=True)
 
@@ -40,14 +39,10 @@ def check(
     from playerstate.core.schema import check_successor, load_schema, parse_schema
     from playerstate.folder import SCHEMA_FILE, read_schema_file
 
-    try:
-        checked = parse_schema(read_schema_file(path))
-        if data is not None:
-            check_data_folder(data)
-            check_successor(load_schema((data / SCHEMA_FILE).read_bytes()), checked)
-    except SchemaRefused as exc:
-        console.report(exc, as_json=as_json)
-        leave(ExitCode.REFUSED)
+    checked = parse_schema(read_schema_file(path))
+    if data is not None:
+        check_data_folder(data)
+        check_successor(load_schema((data / SCHEMA_FILE).read_bytes()), checked)
     if as_json:
         console.document(describe_schema(checked))
     else:

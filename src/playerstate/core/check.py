@@ -36,9 +36,7 @@ class Checker:
         self.check_content(update)
         _check_id(update.producer, "$.producer")
         if not 1 <= update.sequence <= SEQUENCE_MAX:
-            raise InvalidUpdate(
-                f"Expected a sequence of 1 to {SEQUENCE_MAX}", code="bad_sequence", where="$.sequence"
-            )
+            raise InvalidUpdate(f"Expected a sequence of 1 to {SEQUENCE_MAX}", code="bad_sequence", where="$.sequence")
 
     def check_content(self, update: Update) -> None:
         """Raise `InvalidUpdate` if what the update asks for can never take effect."""
@@ -53,9 +51,7 @@ class Checker:
         for index, op in enumerate(update.ops):
             self._check_op(op, f"$.ops[{index}]")
         if len(update.ops) > ROWS_MAX and len({op.key for op in update.ops}) > ROWS_MAX:
-            raise InvalidUpdate(
-                f"An update changes at most {ROWS_MAX} keys", code="too_many_keys", where="$.ops"
-            )
+            raise InvalidUpdate(f"An update changes at most {ROWS_MAX} keys", code="too_many_keys", where="$.ops")
         if update.seen is not None:
             parse_vector(update.seen, where="$.seen")
         if update.if_version is not None:

@@ -42,14 +42,10 @@ def parse_amount(n: int | str, *, where: str) -> int:
         if not (digits.isascii() and digits.isdecimal()):
             raise InvalidUpdate(f"Expected a whole number, got {n[:80]!r}", code="bad_number", where=where)
         if len(digits) > DIGITS_MAX:
-            raise InvalidUpdate(
-                f"Expected a number of at most {DIGITS_MAX} digits", code="out_of_range", where=where
-            )
+            raise InvalidUpdate(f"Expected a number of at most {DIGITS_MAX} digits", code="out_of_range", where=where)
         return int(n)
     if not -(10**DIGITS_MAX) < n < 10**DIGITS_MAX:
-        raise InvalidUpdate(
-            f"Expected a number of at most {DIGITS_MAX} digits", code="out_of_range", where=where
-        )
+        raise InvalidUpdate(f"Expected a number of at most {DIGITS_MAX} digits", code="out_of_range", where=where)
     return n
 
 

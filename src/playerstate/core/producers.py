@@ -77,7 +77,7 @@ class Novelty(Enum):
     LATE = auto()
 
 
-class MemoryFull(Exception):  # noqa: N818 - an answer, not a failure
+class MemoryFull(Exception):
     """A producer that is new to the key finds no room. `part` is the memory that answers its repeats."""
 
     def __init__(self, part: Part) -> None:
@@ -170,17 +170,13 @@ def _out_of_line(seen: Seen, sequence: int, sent_at: int) -> Seen:
         gaps = []
         for low, high in irregular.gaps:
             if low <= sequence <= high:
-                gaps += [
-                    (start, end) for start, end in ((low, sequence - 1), (sequence + 1, high)) if start <= end
-                ]
+                gaps += [(start, end) for start, end in ((low, sequence - 1), (sequence + 1, high)) if start <= end]
             else:
                 gaps.append((low, high))
     floor = irregular.floor
     while len(gaps) > GAPS_MAX:
         floor = gaps.pop(0)[1]
-    return Seen(
-        max(seen.last, sequence), max(seen.sent_at, sent_at), _above(floor, gaps, irregular.not_applied)
-    )
+    return Seen(max(seen.last, sequence), max(seen.sent_at, sent_at), _above(floor, gaps, irregular.not_applied))
 
 
 def _note(seen: Seen, sequence: int, outcome: Outcome) -> Seen:

@@ -143,17 +143,14 @@ def check_successor(old: Schema, new: Schema) -> None:
     starts from.
     """
     if new.version < old.version:
-        raise SchemaRefused(
-            f"The state was written under schema version {old.version}, this is version {new.version}"
-        )
+        raise SchemaRefused(f"The state was written under schema version {old.version}, this is version {new.version}")
     for name, spec in old.keys.items():
         successor = new.keys.get(name)
         if successor is None:
             raise SchemaRefused(f"keys.{name} may have state and cannot be taken out of the schema")
         if successor.type != spec.type:
             raise SchemaRefused(
-                f"keys.{name} is stored as {spec.type} and cannot become {successor.type}; "
-                "declare a new key instead"
+                f"keys.{name} is stored as {spec.type} and cannot become {successor.type}; declare a new key instead"
             )
         fixed = ("minimum", "start", "home")
         if spec.type == "bounded_counter":
@@ -161,9 +158,7 @@ def check_successor(old: Schema, new: Schema) -> None:
                 if getattr(spec, field) != getattr(successor, field):
                     raise SchemaRefused(f"keys.{name}: `{field}` cannot change once there is state")
     if new.version == old.version and _meaning(new) != _meaning(old):
-        raise SchemaRefused(
-            f"The schema was changed but still says version {new.version}; raise game.version"
-        )
+        raise SchemaRefused(f"The schema was changed but still says version {new.version}; raise game.version")
 
 
 def _meaning(schema: Schema) -> Mapping[str, Any]:

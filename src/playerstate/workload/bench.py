@@ -29,6 +29,7 @@ class BenchReport(msgspec.Struct):
     freshness_ms_p99: float | None
     load: str
     update_bytes_mean: float
+    update_bytes_median: int
     throughput: Throughput
     at_rate: AtRate
     reads: HotReads
@@ -61,6 +62,7 @@ def run_bench(
             at_rate.freshness_ms_p99,
             "distinct keys" if every_key_distinct else "life-like mix, players by Zipf's law",
             load.bytes_mean,
+            load.bytes_median,
             throughput,
             at_rate,
             reads,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ from playerstate.workload.life import Life
 UPDATE_BYTES_MEAN = 1024
 POOL_SIZE = 20_000
 PLAYERS = 10_000
+LOADOUT_BYTES = 6000
+"""About as large as loadouts have to be for that mean."""
 
 _SEQUENCE = b'"sequence":'
 
@@ -34,10 +36,12 @@ class Line(NamedTuple):
 
 
 class Prepared:
-    """An endless supply of updates as JSON text. `bytes_mean` is their mean size."""
+    """An endless supply of updates as JSON text. `bytes_mean` and `bytes_median` are of their sizes."""
 
     def __init__(self, pool: Sequence[Line]) -> None:
-        self.bytes_mean = sum(len(line.head) + len(str(line.number)) + len(line.tail) for line in pool) / len(pool)
+        sizes = [len(line.head) + len(str(line.number)) + len(line.tail) for line in pool]
+        self.bytes_mean = sum(sizes) / len(sizes)
+        self.bytes_median = sorted(sizes)[len(sizes) // 2]
         self._texts = self._laps(pool)
 
     def take(self, n: int) -> list[bytes]:
@@ -53,7 +57,8 @@ class Prepared:
 
 def life_like(seed: int) -> Prepared:
     """The life-like mix, with loadouts of a size that makes the mean update `UPDATE_BYTES_MEAN` bytes."""
-    return Prepared(_sequence_lines(islice(_calibrated(seed), POOL_SIZE)))
+    life = Life(seed, players=PLAYERS, loadout_bytes=LOADOUT_BYTES)
+    return Prepared(_sequence_lines(_of_mean_size([_stamped(update) for update in islice(life, POOL_SIZE)])))
 
 
 def distinct(seed: int) -> Prepared:
@@ -66,20 +71,30 @@ def distinct(seed: int) -> Prepared:
     return Prepared([Line(before + player, number, POOL_SIZE, tail) for number in range(POOL_SIZE)])
 
 
-def _calibrated(seed: int) -> Life:
-    """The size of an update grows in a line with the size of a loadout."""
-    size = 2000
-    sample = list(islice(Life(seed, players=PLAYERS, loadout_bytes=size), POOL_SIZE))
-    mean = sum(len(msgspec.json.encode(_stamped(update))) for update in sample) / len(sample)
-    share = sum(op.state_key == "loadout" for update in sample for op in update.ops) / len(sample)
-    return Life(seed, players=PLAYERS, loadout_bytes=round(size + (UPDATE_BYTES_MEAN - mean) / share))
+def _of_mean_size(updates: Sequence[Update]) -> list[Update]:
+    """The updates with every loadout longer or shorter by as much as the mean of all is wrong."""
+    mean = sum(len(msgspec.json.encode(update)) for update in updates) / len(updates)
+    equipping = sum(_is_equipping(update) for update in updates)
+    by = round((UPDATE_BYTES_MEAN - mean) * len(updates) / equipping)
+    return [_resized(update, by) if _is_equipping(update) else update for update in updates]
 
 
-def _sequence_lines(updates: Iterable[Update]) -> list[Line]:
-    stamped = [_stamped(update) for update in updates]
-    per_lap = Counter((update.producer, update.first_key) for update in stamped)
+def _is_equipping(update: Update) -> bool:
+    return update.first_key.state_key == "loadout"
+
+
+def _resized(update: Update, by: int) -> Update:
+    (op,) = update.ops
+    loadout = op.value if isinstance(op.value, dict) else {}
+    build = str(loadout["build"])
+    resized = {**loadout, "build": (build + build)[: len(build) + by]}
+    return msgspec.structs.replace(update, ops=[msgspec.structs.replace(op, value=resized)])
+
+
+def _sequence_lines(updates: Sequence[Update]) -> list[Line]:
+    per_lap = Counter((update.producer, update.first_key) for update in updates)
     lines = []
-    for update in stamped:
+    for update in updates:
         head, label, rest = msgspec.json.encode(update).rpartition(_SEQUENCE)
         tail = rest[len(str(update.sequence)) :]
         lines.append(Line(head + label, update.sequence, per_lap[update.producer, update.first_key], tail))

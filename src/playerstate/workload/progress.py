@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from playerstate.service import Parts
+from playerstate.ports.store import Changes
+from playerstate.ports.stream import Checkpoints, Stream
 
 
 class Progress:
@@ -13,8 +14,10 @@ class Progress:
     An update is, when apply's checkpoint has passed its record, and project's the changes that there were then.
     """
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, stream: Stream, changes: Changes, checkpoints: Checkpoints) -> None:
+        self._stream = stream
+        self._changes = changes
+        self._checkpoints = checkpoints
         self._on_stream: deque[tuple[int, int]] = deque()
         self._in_changes: deque[tuple[int, int]] = deque()
         self.sent = 0
@@ -23,14 +26,14 @@ class Progress:
     def add(self, n: int) -> None:
         """So many more updates have been sent."""
         self.sent += n
-        self._on_stream.append((self._parts.stream.head(), self.sent))
+        self._on_stream.append((self._stream.head(), self.sent))
 
     def cached(self) -> int:
         """How many of them are in the cache."""
-        applied = _pass(self._on_stream, self._parts.checkpoints.load("apply"))
+        applied = _pass(self._on_stream, self._checkpoints.load("apply"))
         if applied is not None:
-            self._in_changes.append((self._parts.changes.head(), applied))
-        cached = _pass(self._in_changes, self._parts.checkpoints.load("project"))
+            self._in_changes.append((self._changes.head(), applied))
+        cached = _pass(self._in_changes, self._checkpoints.load("project"))
         if cached is not None:
             self._cached = cached
         return self._cached

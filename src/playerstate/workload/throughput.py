@@ -48,14 +48,19 @@ class _Loop:
     def __init__(self, node: Node, load: Prepared) -> None:
         self._node = node
         self._load = load
-        self.progress = Progress(node.parts)
+        self.progress = Progress(node.parts.stream, node.parts.changes, node.parts.checkpoints)
         self.accept_cpu_s = 0.0
         self.load_cpu_s = 0.0
         self._looked_at = 0.0
+        self._last_seen = 0
 
-    def send_until(self, ends_at: float) -> int:
-        """Send as fast as the bound allows; how many updates are cached when the time is up."""
-        while time.monotonic() < ends_at:
+    def send_until(self, ends_at: float, *, beyond: int = -1) -> int:
+        """Send as fast as the bound allows; how many updates are cached when the time is up.
+
+        The time goes on until more than `beyond` are, or nothing seems to come of it any more.
+        """
+        gives_up_at = ends_at + DRAIN_S
+        while (now := time.monotonic()) < ends_at or (self._last_seen <= beyond and now < gives_up_at):
             if self.progress.sent - self._cached() >= IN_FLIGHT_MAX:
                 time.sleep(PAUSE_S)
                 continue
@@ -74,8 +79,8 @@ class _Loop:
         now = time.monotonic()
         if now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
-            self._last = self.progress.cached()
-        return self._last
+            self._last_seen = self.progress.cached()
+        return self._last_seen
 
 
 def measure_throughput(node: Node, load: Prepared, seconds: float) -> Throughput:
@@ -86,9 +91,9 @@ def measure_throughput(node: Node, load: Prepared, seconds: float) -> Throughput
     before, valkey_before_s = settled_stats(node), valkey_cpu_s(node.cache_url)
     loop = _Loop(node, load)
     began = time.monotonic()
-    cached_before = loop.send_until(began + ramp_s)
+    cached_before = loop.send_until(began + ramp_s, beyond=0)
     measured_from = time.monotonic()
-    cached_after = loop.send_until(measured_from + seconds)
+    cached_after = loop.send_until(measured_from + seconds, beyond=cached_before)
     measured_until = time.monotonic()
     node.service.drain(timeout_s=DRAIN_S)
     drained = time.monotonic()

@@ -78,7 +78,7 @@ class LadybugGraph:
         """The vertices two edges away that are neither the player nor one edge away; sorted, at most `limit`."""
         near = self.targets([player_id], label)[player_id]
         found: set[str] = set()
-        if near and PLAYER in self._kinds[label]:
+        if near:
             parameters = {"player": player_id, "near": sorted(near | {player_id}), "limit": limit}
             for kind in self._kinds[label]:
                 rows = self._database.run(query("friends_of_friends", label=label, kind=kind), parameters)

@@ -58,9 +58,7 @@ def check_amount(op: Op, where: str, *, minimum: int | None = None) -> int:
     """`n` is an exact integer, and not below `minimum`."""
     n = _whole_number(op.n, f"{where}.n")
     if minimum is not None and n < minimum:
-        raise InvalidUpdate(
-            f"Expected a number of {minimum} or more, got {n}", code="out_of_range", where=f"{where}.n"
-        )
+        raise InvalidUpdate(f"Expected a number of {minimum} or more, got {n}", code="out_of_range", where=f"{where}.n")
     return n
 
 
@@ -90,9 +88,7 @@ def check_value(value: Json, spec: KeySpec, where: str) -> None:
             f"The value's length is {size}, the key allows {spec.max_length}", code="too_long", where=where
         )
     if spec.values is not None and not any(_same(value, allowed) for allowed in spec.values):
-        raise InvalidUpdate(
-            "The value is not one of those that the key allows", code="not_allowed", where=where
-        )
+        raise InvalidUpdate("The value is not one of those that the key allows", code="not_allowed", where=where)
     if spec.range is not None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise InvalidUpdate("Expected a number", code="bad_number", where=where)
@@ -124,18 +120,14 @@ def _check_json(value: Any, where: str, depth: int) -> None:
         _check_text(value, where)
     elif kind is int:
         if not -JSON_INTEGER_MAX <= value <= JSON_INTEGER_MAX:
-            raise InvalidUpdate(
-                "A whole number beyond 2^53 must be sent as text", code="out_of_range", where=where
-            )
+            raise InvalidUpdate("A whole number beyond 2^53 must be sent as text", code="out_of_range", where=where)
     elif kind is float:
         if not math.isfinite(value):
             raise InvalidUpdate("NaN and infinities are not allowed", code="out_of_range", where=where)
     elif kind not in (dict, list):
         raise InvalidUpdate(f"Expected JSON, got {kind.__name__}", code="bad_value", where=where)
     elif depth == 0:
-        raise InvalidUpdate(
-            f"The value is nested deeper than {DEPTH_MAX} levels", code="too_deep", where=where
-        )
+        raise InvalidUpdate(f"The value is nested deeper than {DEPTH_MAX} levels", code="too_deep", where=where)
     elif kind is dict:
         for name, item in value.items():
             if not isinstance(name, str):

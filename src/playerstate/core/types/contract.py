@@ -30,7 +30,7 @@ Arguments: TypeAlias = Mapping[str, tuple[str, ...]]
 """Operation -> the fields of `Op` that it needs; it takes no others."""
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a failure
+class Refused(Exception):
     """The operation cannot take effect on this state.
 
     `note`, if given, writes down what was wanted: from a state of the region to one that says it.

@@ -25,7 +25,7 @@ Packed: TypeAlias = Any
 """An account as a row holds it: `net` while nothing was given or wanted, else `[net, given, wanted]`."""
 
 
-class RightsElsewhere(Exception):  # noqa: N818 - an answer, not a failure
+class RightsElsewhere(Exception):
     """Other regions hold what this one lacks. It should come to have been given `wanted` in all."""
 
     def __init__(self, wanted: int) -> None:
@@ -97,9 +97,7 @@ def want(packed: Packed, wanted: int) -> Packed:
     return pack(account._replace(wanted=max(account.wanted, wanted)))
 
 
-def give(
-    accounts: Mapping[str, Packed], giver: str, taker: str, n: int, starting: Mapping[str, int]
-) -> Packed:
+def give(accounts: Mapping[str, Packed], giver: str, taker: str, n: int, starting: Mapping[str, int]) -> Packed:
     """The giver's account after giving `taker` up to `n` of the rights that it holds."""
     account = unpack(accounts.get(giver))
     gift = min(n, rights(accounts, giver, starting))

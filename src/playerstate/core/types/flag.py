@@ -43,9 +43,7 @@ class Flag:
         """Enabling replaces every enabling that is here; disabling removes those that its writer had seen."""
         if op.op == "enable":
             return {at.region: {_ENABLED: at.n}}, Effect(op.op)
-        unseen = {
-            region: entries for region, entries in state.items() if not at.observed(region, entries[_ENABLED])
-        }
+        unseen = {region: entries for region, entries in state.items() if not at.observed(region, entries[_ENABLED])}
         return unseen, Effect(op.op)
 
     def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
