@@ -1,9 +1,9 @@
 """Keeps multiplayer-game player state consistent: every update once, cache and graph in step, all of it remembered.
 
-    import playerstate
+import playerstate
 
-    with playerstate.open("./data") as node:
-        node.send({"ops": [{"player_id": "ada", "state_key": "gold", "op": "add", "n": 5}]})
+with playerstate.open("./data") as node:
+node.send({"ops": [{"player_id": "ada", "state_key": "gold", "op": "add", "n": 5}]})
 """
 
 from __future__ import annotations

@@ -72,7 +72,10 @@ class PlayerState(Protocol):
         ...
 
     def shortest_path(self, start: str, end: str, label: str, *, edges_max: int = 6) -> list[str] | None:
-        """A shortest path along edges of a label, as vertices; None if there is none within `edges_max` edges."""
+        """A shortest path along edges of a label, as vertices; None if there is none within `edges_max` edges.
+
+        Raises `SearchTooWide` if more vertices were met than the search may look at.
+        """
         ...
 
     def drain(self, *, timeout_s: float) -> bool:

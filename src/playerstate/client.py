@@ -28,11 +28,7 @@ _decode_reply = msgspec.msgpack.Decoder(Reply).decode
 
 def find_node(folder: Path) -> RemoteNode | None:
     """The node that runs on a folder, if one does."""
-    try:
-        address = msgspec.json.decode((folder / ADDRESS_FILE).read_bytes(), type=Address)
-    except (OSError, msgspec.DecodeError):
-        return None
-    node = RemoteNode(address.socket)
+    node = RemoteNode(folder)
     try:
         node.connect()
     except Unavailable:
@@ -41,10 +37,13 @@ def find_node(folder: Path) -> RemoteNode | None:
 
 
 class RemoteNode(PlayerState):
-    """A `PlayerState` in another process. Connections are kept and used again, one a call."""
+    """A `PlayerState` in another process. Connections are kept and used again, one a call.
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    When the node is started again, the next call finds it where the folder says that it is then.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
         self._schema: Schema | None = None
@@ -165,13 +164,17 @@ class RemoteNode(PlayerState):
         return _result(frame, result)
 
     def _open(self) -> socket.socket:
+        try:
+            address = msgspec.json.decode((self._folder / ADDRESS_FILE).read_bytes(), type=Address)
+        except (OSError, msgspec.DecodeError) as exc:
+            raise Unavailable(f"no node runs on {self._folder}") from exc
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(CALL_TIMEOUT_S)
-            connection.connect(self._path)
+            connection.connect(address.socket)
         except OSError as exc:
             connection.close()
-            raise Unavailable(f"no node answers at {self._path}: {exc}") from exc
+            raise Unavailable(f"no node answers on {self._folder}: {exc}") from exc
         return connection
 
 
@@ -182,4 +185,3 @@ def _result(frame: bytes | None, result: Any) -> Any:
     if reply.ok:
         return msgspec.json.decode(reply.body, type=result)
     raise protocol.error_of(msgspec.json.decode(reply.body, type=Problem))
-

@@ -2,6 +2,7 @@
 
     PlayerStateError
     ├── InvalidUpdate          the update can never take effect: refuse it, or dead-letter it
+    ├── SearchTooWide          a question to the graph met more than it may: ask for less
     ├── NotNow                 definite: nothing was done, the same call may be made again
     │   ├── Unavailable        a part does not answer
     │   └── SlowDown           more than can be handled; `retry_after_s` says when
@@ -34,6 +35,10 @@ class InvalidUpdate(PlayerStateError):
         self.message = message
         self.code = code
         self.where = where
+
+
+class SearchTooWide(PlayerStateError):
+    """A search in the graph met more vertices than it may; fewer edges, or another start, may do."""
 
 
 class NotNow(PlayerStateError):

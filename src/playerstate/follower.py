@@ -1,8 +1,8 @@
 """The process that follows the store's changes for a node: project and audit, beside the process that accepts.
 
-It is started with a pipe on standard input and one on standard output. A byte on the first says that there are changes;
-its end says that the node is gone, also when it was killed: then the follower finishes its step and exits. On the second
-it reports, a line of JSON at a time.
+It is started with a pipe on standard input and one on standard output. A byte on the first says that there are
+changes; its end says that the node is gone, also when it was killed: then the follower finishes its step and exits.
+On the second it reports, a line of JSON at a time.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import msgspec
 import structlog
@@ -29,6 +29,7 @@ from playerstate.errors import PlayerStateError
 from playerstate.folder import DataFolder
 from playerstate.follower import Followers, Report
 from playerstate.runtime.clock import SystemClock
+from playerstate.runtime.consumers import dead_message
 from playerstate.runtime.freshness import Freshness
 from playerstate.runtime.logs import log_to_stderr
 from playerstate.runtime.loop import Loop
@@ -73,6 +74,7 @@ class Node:
     def __init__(self, path: Path, *, schema_text: str | None = None, options: Options | None = None) -> None:
         log_to_stderr()
         options = options or Options()
+        self._clock = SystemClock()
         self._closing = threading.Event()
         with contextlib.ExitStack() as opened:
             folder = DataFolder(path, region=options.region)
@@ -89,6 +91,8 @@ class Node:
             self.cache_url = self._valkey.url if self._valkey else str(options.cache_url)
             self._parts = FolderParts.open(path, self.cache_url)
             opened.callback(self._parts.close)
+            for queue in self._parts.queues.values():
+                queue.release()  # nobody else holds the folder, so nobody works on what was received
             graph = LadybugGraph(path / "graph", self.schema)
             opened.callback(graph.close)
             self._apply, others = leader_consumers(self.schema, self.region, self._parts, graph)
@@ -112,7 +116,7 @@ class Node:
             opened.callback(server.close)
             self._opened = opened.pop_all()
 
-    def __enter__(self) -> Node:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -167,11 +171,13 @@ class Node:
         accept = Accept(
             self.schema,
             parts.stream,
-            SystemClock(),
+            self._clock,
             lanes,
             lag=lambda: parts.stream.head() - self._apply.position,
         )
-        return Service(self.schema, self.parts, accept, stats=self.stats, on_accepted=self._apply_loop.wake, on_close=self.close)
+        return Service(
+            self.schema, self.parts, accept, stats=self.stats, on_accepted=self._apply_loop.wake, on_close=self.close
+        )
 
     def _changed(self) -> None:
         self._follower.wake()
@@ -189,8 +195,20 @@ class Node:
                     since_trim = 0.0
                     self._parts.stream.trim(self._apply.position - TRIM_KEEP)
                     self._parts.store.changes.trim(self._parts.checkpoints.load("project") - TRIM_KEEP)
+                    self._collect_dead_messages()
             except PlayerStateError as exc:
                 log.warning("the supervisor tries again", error=str(exc))
+
+    def _collect_dead_messages(self) -> None:
+        """Put what no consumer could take among the dead letters, where an operator finds it."""
+        for name, queue in self._parts.queues.items():
+            bodies = queue.dead()
+            if bodies:
+                reason = "The stage failed on it again and again"
+                self._parts.dead_letters.put(
+                    [dead_message(name, body, "too_many_attempts", reason, self._clock.now_ms()) for body in bodies]
+                )
+                queue.forget_dead(len(bodies))
 
     def _stop_supervisor(self) -> None:
         self._closing.set()

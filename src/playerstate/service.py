@@ -13,7 +13,7 @@ from playerstate.core import producers
 from playerstate.core.answers import Accepted, Answer, Stats
 from playerstate.core.check import check_player_id
 from playerstate.core.images import Images
-from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Status, Transition, View
+from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Stage, Status, Transition, View
 from playerstate.core.row import join_rows
 from playerstate.core.schema import Schema
 from playerstate.core.types import DATA_TYPES
@@ -42,7 +42,7 @@ class Parts:
     store: Store
     changes: Changes
     cache: Cache
-    queues: Mapping[str, Queue]
+    queues: Mapping[Stage, Queue]
     graph: Graph
     audit: Audit
     dead_letters: DeadLetters
@@ -192,9 +192,7 @@ class Service(PlayerState):
     def _key(self, player_id: str, state_key: str) -> Key:
         check_player_id(player_id)
         if state_key not in self._schema.keys:
-            raise InvalidUpdate(
-                f"The schema has no key {state_key[:80]!r}", code="unknown_key", where="$.state_key"
-            )
+            raise InvalidUpdate(f"The schema has no key {state_key[:80]!r}", code="unknown_key", where="$.state_key")
         return Key(player_id, state_key)
 
     def _label(self, label: str) -> str:
@@ -217,9 +215,7 @@ class Service(PlayerState):
 
     def _stored_views(self, player_id: str) -> dict[str, View]:
         return {
-            key.state_key: self._images.view(
-                key, [self._images.read(key.state_key, body) for body in rows.values()]
-            )
+            key.state_key: self._images.view(key, [self._images.read(key.state_key, body) for body in rows.values()])
             for key, rows in self._parts.store.load_player(player_id).items()
         }
 
@@ -240,4 +236,3 @@ def _wait(condition: Callable[[], bool], deadline: float) -> bool:
             return False
         time.sleep(DRAIN_POLL_S)
     return True
-

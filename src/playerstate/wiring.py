@@ -16,6 +16,7 @@ from playerstate.backends.sqlite.store import SqliteStore
 from playerstate.backends.sqlite.stream import SqliteCheckpoints, SqliteStream
 from playerstate.backends.valkey.cache import ValkeyCache
 from playerstate.core.groups import Wants
+from playerstate.core.model import Stage
 from playerstate.core.schema import Schema
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
@@ -24,7 +25,7 @@ from playerstate.stages.audit import Record
 from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
 
-CONSUMER_GROUPS: dict[str, Wants] = {"link": Wants.EDGES, "audit": Wants.EVERYTHING}
+CONSUMER_GROUPS: dict[Stage, Wants] = {"link": Wants.EDGES, "audit": Wants.EVERYTHING}
 """The consumer groups that every node has, by the name of the stage that is fed."""
 
 FOLLOWER_STAGES = ("project", "audit")
@@ -50,7 +51,7 @@ class FolderParts:
     checkpoints: SqliteCheckpoints
     store: SqliteStore
     cache: ValkeyCache
-    queues: dict[str, SqliteQueue]
+    queues: dict[Stage, SqliteQueue]
     audit: SqliteAudit
     dead_letters: SqliteDeadLetters
 
@@ -103,9 +104,7 @@ def leader_consumers(
     )
 
 
-def follower_consumers(
-    schema: Schema, region: str, parts: FolderParts
-) -> tuple[ProjectConsumer, Sequence[Consumer]]:
+def follower_consumers(schema: Schema, region: str, parts: FolderParts) -> tuple[ProjectConsumer, Sequence[Consumer]]:
     """The consumers that follow the store's changes: project and audit."""
     clock = SystemClock()
     groups = [Group(parts.queues[name], wants) for name, wants in CONSUMER_GROUPS.items()]

@@ -1,4 +1,4 @@
-"""SQLite files on a disk that fills up: nothing half-written, nothing acknowledged lost, and on it goes when there is room."""
+"""SQLite files on a disk that fills up: nothing half-written, nothing acknowledged lost, then on it goes."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def main(folder: Path, first: int) -> None:
     graph = LadybugGraph(folder, SCHEMA, buffer_pool_bytes=64 * 1024 * 1024)
     for total in count(first):
         graph.sync(version(total))
-        print(total, flush=True)  # noqa: T201 - how the test hears of it
+        print(total, flush=True)
 
 
 if __name__ == "__main__":

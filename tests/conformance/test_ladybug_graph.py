@@ -124,6 +124,8 @@ def test_a_file_that_is_not_ours(folder: Path) -> None:
         '{ label = "player" }',
         '{ label = "OWNS", to = "Synced" }',
         '{ label = "OWNS", to = "owns" }',
+        '{ label = "Pet", to = "Pet" }',
+        '{ label = "Player" }',
         '{ label = "friend" }',
     ],
 )

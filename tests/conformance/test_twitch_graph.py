@@ -46,7 +46,7 @@ def graph(friends: dict[str, set[str]], tmp_path_factory: pytest.TempPathFactory
         behind = sum(graph.sync(batch[at : at + BATCH_SIZE]) for at in range(0, len(batch), BATCH_SIZE))
         took_s = time.perf_counter() - began
         edges = sum(map(len, friends.values()))
-        print(f"{edges} edges of {behind} players in {took_s:.2f} s: {edges / took_s:,.0f} edges/s")  # noqa: T201
+        print(f"{edges} edges of {behind} players in {took_s:.2f} s: {edges / took_s:,.0f} edges/s")
         assert behind == len(friends)
         yield graph
 

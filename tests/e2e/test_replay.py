@@ -13,7 +13,7 @@ import pytest
 from elite_journals.format import EliteJournal
 
 import playerstate
-from e2e.test_crash import Served
+from e2e.served import Served
 from examples.journals import SESSIONS, Event, event, write_collection
 from playerstate.replay import replay
 

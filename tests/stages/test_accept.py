@@ -37,14 +37,18 @@ def test_one_record_per_player_and_call() -> None:
 def test_a_bad_update_does_not_keep_the_others_out() -> None:
     """Promise 10: bad input is answered, in its place, and the rest goes on."""
     world = World()
-    answers = world.accept.handle([gold(), b"{", gold(sequence=3), {"ops": []}, gold(producer="@me", sequence=1), gold()])
+    answers = world.accept.handle(
+        [gold(), b"{", gold(sequence=3), {"ops": []}, gold(producer="@me", sequence=1), gold()]
+    )
     assert [type(answer) for answer in answers] == [Accepted, Rejected, Rejected, Rejected, Rejected, Accepted]
     codes = [answer.code for answer in answers if isinstance(answer, Rejected)]
     assert codes == ["malformed", "bad_sequence", "empty", "bad_name"]
     assert sum(len(decode_record(record.body)[1]) for record in records(world)) == 2
 
 
-@pytest.mark.parametrize(("sent_at", "code"), [(NOW_MS - 49 * 3_600_000, "too_old"), (NOW_MS + 2 * 3_600_000, "too_new")])
+@pytest.mark.parametrize(
+    ("sent_at", "code"), [(NOW_MS - 49 * 3_600_000, "too_old"), (NOW_MS + 2 * 3_600_000, "too_new")]
+)
 def test_times_beyond_bounds_are_refused(sent_at: int, code: str) -> None:
     """A sender's clock may be off, but not beyond what the memory and the stamps can stand."""
     (answer,) = World().accept.handle([gold(sent_at=sent_at)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -43,13 +44,21 @@ def test_bad_updates_are_put_aside_and_the_others_applied() -> None:
     """Promise 10: each bad one is a dead letter with its reason, also beside good ones in the same record."""
     world = World()
     bad_key = update({"state_key": "nonsense", "op": "add", "n": 1}, sequence=9)
-    mixed = encode_record(NOW_MS, [encode_update(add(1)), b"\x01", encode_update(bad_key), encode_update(add(2, sequence=2))])
+    mixed = encode_record(
+        NOW_MS, [encode_update(add(1)), b"\x01", encode_update(bad_key), encode_update(add(2, sequence=2))]
+    )
     world.put_on_stream(b"\xff\xff", mixed, b"", encode_record(NOW_MS, [encode_update(add(0, sequence=0))]))
     outcome = world.apply.handle(records(world))
     assert applied(world) == 3
     assert outcome.outcomes == {"applied": 2, "dead": 5}
     letters = world.dead_letters.list()
-    assert [letter.code for letter in letters] == ["wrong_shape", "wrong_shape", "unknown_key", "malformed", "bad_sequence"]
+    assert [letter.code for letter in letters] == [
+        "wrong_shape",
+        "wrong_shape",
+        "unknown_key",
+        "malformed",
+        "bad_sequence",
+    ]
     assert world.dead_letters.find(Identity("game-1", 9, "ada", "nonsense")) == letters[2]
     world.apply.handle(records(world))
     assert world.dead_letters.count() == 5
@@ -81,7 +90,9 @@ def test_a_row_that_changed_meanwhile_is_read_again() -> None:
     world = Interfering()
     world.put_updates(*(add(1, producer="zombie", sequence=n) for n in (1, 2)))
     zombie = records(world)
-    world.put_updates(add(10), update({"op": "add", "n": 100}, {"state_key": "experience", "op": "add", "n": 1}, sequence=2))
+    world.put_updates(
+        add(10), update({"op": "add", "n": 100}, {"state_key": "experience", "op": "add", "n": 1}, sequence=2)
+    )
     result = world.interfere(zombie, times=2).handle(records(world)[2:])
     assert applied(world) == 112
     assert applied(world, key="experience") == 1
@@ -155,7 +166,7 @@ def test_chains_of_trades_stay_within_one_transactions_rows() -> None:
     world.put_updates(
         *(
             update({"player_id": a, "op": "add", "n": 1}, {"player_id": b, "op": "add", "n": 1})
-            for a, b in zip(players, players[1:], strict=False)
+            for a, b in pairwise(players)
         )
     )
     Apply(world.schema, REGION, Counting(), world.dead_letters, world.clock).handle(records(world))  # type: ignore[arg-type]
@@ -168,7 +179,8 @@ def test_a_row_that_would_grow_too_large_refuses() -> None:
     world = World()
     value = "x" * 16_000
     sets = [
-        update({"state_key": "settings", "op": "set", "field": f"f{n}", "value": value}, sequence=n) for n in range(1, 41)
+        update({"state_key": "settings", "op": "set", "field": f"f{n}", "value": value}, sequence=n)
+        for n in range(1, 41)
     ]
     world.put_updates(*sets)
     result = world.apply.handle(records(world))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from playerstate.backends.memory.graph import MemoryGraph
 from playerstate.core.model import Key
 from playerstate.core.schema import Edge
+from playerstate.errors import SearchTooWide
 from playerstate.ports.graph import EdgesOfKey
-from playerstate.stages.paths import BATCH_SIZE, SearchTooWide, shortest_path
+from playerstate.stages.paths import BATCH_SIZE, shortest_path
 
 Digraph = dict[str, set[str]]
 

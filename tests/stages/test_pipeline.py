@@ -18,15 +18,23 @@ def op_strategy() -> st.SearchStrategy[dict[str, Any]]:
     """Operations of keys whose end does not depend on which of them are refused."""
     names = st.sampled_from(["ada", "eve", "bob", "zoe"])
     return st.one_of(
-        st.builds(lambda p, n: {"player_id": p, "state_key": "experience", "op": "add", "n": n}, PLAYERS, st.integers(-9, 9)),
-        st.builds(lambda p, v: {"player_id": p, "state_key": "position", "op": "set", "value": v}, PLAYERS, st.integers(0, 9)),
+        st.builds(
+            lambda p, n: {"player_id": p, "state_key": "experience", "op": "add", "n": n}, PLAYERS, st.integers(-9, 9)
+        ),
+        st.builds(
+            lambda p, v: {"player_id": p, "state_key": "position", "op": "set", "value": v}, PLAYERS, st.integers(0, 9)
+        ),
         st.builds(
             lambda p, o, e: {"player_id": p, "state_key": "friends", "op": o, "elements": sorted(e)},
             PLAYERS,
             st.sampled_from(["add", "remove"]),
             st.sets(names, min_size=1),
         ),
-        st.builds(lambda p, v: {"player_id": p, "state_key": "guild", "op": "set", "value": v}, PLAYERS, st.sampled_from([None, "red", "blue"])),
+        st.builds(
+            lambda p, v: {"player_id": p, "state_key": "guild", "op": "set", "value": v},
+            PLAYERS,
+            st.sampled_from([None, "red", "blue"]),
+        ),
     )
 
 

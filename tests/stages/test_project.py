@@ -117,7 +117,9 @@ def test_groups_hear_only_what_they_want() -> None:
             """
         )
     )
-    groups = {wants: Group(type(world.queues["link"])(world.clock, world.queues["link"]._random), wants) for wants in Wants}
+    groups = {
+        wants: Group(type(world.queues["link"])(world.clock, world.queues["link"]._random), wants) for wants in Wants
+    }
     project = Project(world.schema, REGION, world.store, world.cache, list(groups.values()), world.clock)
     world.put_updates(
         update({"state_key": "friends", "op": "add", "elements": ["eve"]}),

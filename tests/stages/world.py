@@ -72,7 +72,7 @@ class World:
     def step_all(self) -> None:
         """Until nothing waits."""
         consumers = self.consumers()
-        while any([consumer.step() for consumer in consumers]):
+        while sum(consumer.step() for consumer in consumers):
             pass
 
     def put_on_stream(self, *bodies: bytes) -> None:

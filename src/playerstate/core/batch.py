@@ -1,8 +1,8 @@
 """A batch of updates judged on working copies of rows, and cut into groups that must be written together.
 
-Rows that one update changes together are one group; so are rows that share an update with a row of the group. Updates of
-one row become one write of it. A group is closed, and a new one begun on what it leaves, when a row would have to
-remember more causes than one write may, or when the group would span more rows than one transaction may.
+Rows that one update changes together are one group; so are rows that share an update with a row of the group.
+Updates of one row become one write of it. A group is closed, and a new one begun on what it leaves, when a row would
+have to remember more causes than one write may, or when the group would span more rows than one transaction may.
 """
 
 from __future__ import annotations

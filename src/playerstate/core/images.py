@@ -1,7 +1,7 @@
 """Stored rows, read once: what a row's bytes say, its version, and its value as JSON.
 
-The same bytes are met several times on the way through: as a change's new image, as the stored row, and as the old image
-of the next change. Reading and showing them is most of the work, so the latest ones are kept.
+The same bytes are met several times on the way through: as a change's new image, as the stored row, and as the old
+image of the next change. Reading and showing them is most of the work, so the latest ones are kept.
 """
 
 from __future__ import annotations

@@ -123,6 +123,7 @@ def parse_schema(text: str) -> Schema:
         problem = _name_problem(name) or _spec_problem(spec)
         if problem:
             raise SchemaRefused(f"The schema is wrong: keys.{name}: {problem}")
+    _check_graph_names(schema)
     return schema
 
 
@@ -152,6 +153,8 @@ def check_successor(old: Schema, new: Schema) -> None:
             raise SchemaRefused(
                 f"keys.{name} is stored as {spec.type} and cannot become {successor.type}; declare a new key instead"
             )
+        if spec.edge and not successor.edge:
+            raise SchemaRefused(f"keys.{name}: its edges would stay in the graph for good; `edge` cannot be taken away")
         fixed = ("minimum", "start", "home")
         if spec.type == "bounded_counter":
             for field in fixed:
@@ -171,6 +174,17 @@ def _name_problem(name: str) -> str | None:
     if any(c in "#{}" or not c.isprintable() for c in name):
         return "a key's name holds no #, brace or control character"
     return None
+
+
+def _check_graph_names(schema: Schema) -> None:
+    """Labels of edges and kinds of vertices share one space of names, in which case does not count."""
+    edges = schema.edge_keys().values()
+    names = [*sorted({edge.to for edge in edges} | {"Player", "Synced"}), *sorted({edge.label for edge in edges})]
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name or names.count(name) > 1:
+            raise SchemaRefused(f"The schema is wrong: the graph cannot tell {name!r} from {other!r}")
 
 
 def _spec_problem(spec: KeySpec) -> str | None:

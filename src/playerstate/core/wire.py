@@ -106,9 +106,7 @@ def encode_update(update: Update) -> bytes:
 
 def encode_record(accepted_at: int, updates: Sequence[bytes]) -> bytes:
     """A stream record of updates that `encode_update` encoded."""
-    return msgspec.msgpack.encode(
-        _RawRecord(RECORD_VERSION, accepted_at, [msgspec.Raw(update) for update in updates])
-    )
+    return msgspec.msgpack.encode(_RawRecord(RECORD_VERSION, accepted_at, [msgspec.Raw(update) for update in updates]))
 
 
 def _with_text_amounts(data: Any) -> Any:
@@ -219,8 +217,8 @@ def _translated(exc: msgspec.ValidationError) -> InvalidUpdate:
 
 @cache
 def _row_decoder(type_name: TypeName) -> msgspec.msgpack.Decoder[Any]:
-    state_type = DATA_TYPES[type_name].state_type
-    return msgspec.msgpack.Decoder(Row[state_type], ext_hook=unpack_extension)
+    row_type: Any = Row
+    return msgspec.msgpack.Decoder(row_type[DATA_TYPES[type_name].state_type], ext_hook=unpack_extension)
 
 
 _notices_decoder = msgspec.json.Decoder(list[Notice])
@@ -235,4 +233,3 @@ def decode_notices(body: bytes) -> list[Notice]:
     """What `encode_notices` packed. Raises `InvalidUpdate` for anything else."""
     notices: list[Notice] = decode_or_refuse(_notices_decoder, body, "message")
     return notices
-

@@ -31,8 +31,8 @@ class Cache(Protocol):
 
     - **Never backwards**: a view is written only over one that its vector covers, atomically per player.
     - Values and versions are opaque to it but for comparing versions.
-    - Watchers of a player hear of every view written while they listen, in the order of writing; they may miss some when
-      the connection breaks, and then see it break.
+    - Watchers of a player hear of every view written while they listen, in the order of writing; they may miss some
+      when the connection breaks, and then see it break.
     """
 
     def put(self, views: Sequence[View]) -> list[Put]:

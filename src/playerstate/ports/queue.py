@@ -38,5 +38,3 @@ class Queue(Protocol):
     def depth(self) -> int:
         """How many messages wait, visible or not."""
         ...
-
-

@@ -63,5 +63,3 @@ class Changes(Protocol):
     def trim(self, up_to: int) -> int:
         """Delete changes up to a position that every consumer has processed. Returns how many went."""
         ...
-
-

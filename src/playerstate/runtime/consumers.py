@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-
 from playerstate.core.answers import StageStats
 from playerstate.core.model import DeadLetter, Notice, Stage
 from playerstate.core.wire import decode_notices
@@ -26,7 +25,7 @@ from playerstate.stages.project import Project
 
 BATCH_MAX = 500
 MESSAGES_MAX = 10
-VISIBILITY_S = 60.0
+VISIBILITY_S = 20.0
 
 
 class Consumer(Protocol):
@@ -125,14 +124,14 @@ class QueueConsumer:
             try:
                 notices += decode_notices(message.body)
             except InvalidUpdate as exc:
-                letter_id = f"{self.name}-{hashlib.sha256(message.body).hexdigest()[:16]}"
                 now = self._clock.now_ms()
-                self._dead_letters.put(
-                    [DeadLetter(letter_id, self.name, now, exc.code, str(exc), message.body)]
-                )
+                self._dead_letters.put([dead_message(self.name, message.body, exc.code, str(exc), now)])
         self._handle(notices)
         self._queue.delete([message.receipt for message in messages])
         self.stats.processed += len(notices)
         return len(messages)
 
 
+def dead_message(stage: Stage, body: bytes, code: str, reason: str, now: int) -> DeadLetter:
+    """The dead letter of a message; its id follows from what it says, so that finding it twice keeps one."""
+    return DeadLetter(f"{stage}-{hashlib.sha256(body).hexdigest()[:16]}", stage, now, code, reason, body)

@@ -59,7 +59,7 @@ class Loop:
                 stats.last_error = str(exc)
                 log.critical("a stage has stopped", stage=self.consumer.name, error=str(exc))
                 return
-            except Exception as exc:  # noqa: BLE001 - a stage must outlive every fault, and say what it was
+            except Exception as exc:
                 stats.failures += 1
                 stats.last_error = f"{type(exc).__name__}: {exc}"
                 expected = isinstance(exc, PlayerStateError)

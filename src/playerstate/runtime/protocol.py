@@ -18,6 +18,7 @@ from playerstate.errors import (
     InvariantViolated,
     OutcomeUnknown,
     PlayerStateError,
+    SearchTooWide,
     SlowDown,
     Unavailable,
 )
@@ -161,7 +162,7 @@ class Problem(msgspec.Struct):
 
 
 _ERRORS: dict[str, type[PlayerStateError]] = {
-    error.__name__: error for error in (Unavailable, OutcomeUnknown, InvariantViolated, PlayerStateError)
+    error.__name__: error for error in (Unavailable, OutcomeUnknown, InvariantViolated, SearchTooWide, PlayerStateError)
 }
 
 

@@ -133,7 +133,7 @@ class _Handler(socketserver.BaseRequestHandler):
             self._reply_problem(exc)
         except ConnectionError:
             raise
-        except Exception as exc:  # noqa: BLE001 - a caller must get an answer, and the node must go on
+        except Exception as exc:
             log.exception("a call failed", call=type(request).__name__)
             self._reply_problem(PlayerStateError(f"{type(exc).__name__}: {exc}"))
 

@@ -4,9 +4,10 @@
                      |
                      +-> dead letters
 
-A batch's updates are judged in the order of the stream on working copies of the keys' rows. Rows that one update changes
-together are written together: they form a *group*, one transaction. Everything else of a key is one write. A group whose
-condition fails was read from rows that somebody has changed since; its updates are judged again on what is there now.
+A batch's updates are judged in the order of the stream on working copies of the keys' rows. Rows that one update
+changes together are written together: they form a *group*, one transaction. Everything else of a key is one write. A
+group whose condition fails was read from rows that somebody has changed since; its updates are judged again on what is
+there now.
 """
 
 from __future__ import annotations
@@ -40,9 +41,7 @@ class Applied(NamedTuple):
 class Apply:
     """The stage, in one region."""
 
-    def __init__(
-        self, schema: Schema, region: str, store: Store, dead_letters: DeadLetters, clock: Clock
-    ) -> None:
+    def __init__(self, schema: Schema, region: str, store: Store, dead_letters: DeadLetters, clock: Clock) -> None:
         self._schema = schema
         self._region = region
         self._store = store

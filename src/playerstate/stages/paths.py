@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from playerstate.errors import PlayerStateError
+from playerstate.errors import SearchTooWide
 from playerstate.ports.graph import Graph
 
 Neighbours = Callable[[Sequence[str], str], dict[str, set[str]]]
 
 BATCH_SIZE = 256
-
-
-class SearchTooWide(PlayerStateError):
-    """The search met more vertices than it may, and gave up; there may be a path or not."""
 
 
 def shortest_path(

@@ -4,9 +4,9 @@
                      |
                      +-> a queue per consumer group
 
-The rows are read again, because a change is only one region's news and may be old by now; the join of what is visible is
-what readers should see. Everything here may be done twice: the cache takes only what is newer, and consumers know what
-they have seen by its version.
+The rows are read again, because a change is only one region's news and may be old by now; the join of what is visible
+is what readers should see. Everything here may be done twice: the cache takes only what is newer, and consumers know
+what they have seen by its version.
 """
 
 from __future__ import annotations
@@ -68,9 +68,7 @@ class Project:
             news.setdefault(change.key, {})[change.region] = change.new
         views_written = self._cache_views(news)
         visible_at = self._clock.now_ms()
-        notices = [
-            self._images.notice(c.key, c.region, c.old, c.new, own=c.region == self._region) for c in changes
-        ]
+        notices = [self._images.notice(c.key, c.region, c.old, c.new, own=c.region == self._region) for c in changes]
         for queue, wants in self._groups:
             wanted = (notice for notice in notices if wants.includes(self._schema.keys[notice.state_key]))
             messages = list(_packed(wanted))

@@ -117,11 +117,11 @@ class LadybugGraph:
             self._database.run(query("put_vertices", kind=kind), {"ids": sorted(ids)})
         for edge, rows in added.items():
             self._database.run(query("create_edges", label=edge.label, kind=edge.to), {"rows": rows})
-        rows = [
+        totals = [
             {"id": synced_id(key), "total": total, "label": edge.label, "kind": edge.to}
             for key, edge, total, _ in behind
         ]
-        self._database.run(query("put_synced"), {"rows": rows})
+        self._database.run(query("put_synced"), {"rows": totals})
 
     def _delete_others(self, key: Key, edge: Edge, targets: set[str], old_edge: Edge) -> set[str]:
         """Delete a key's edges but those to `targets`; returns the targets that have one."""

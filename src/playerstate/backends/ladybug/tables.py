@@ -32,9 +32,10 @@ def _refuse_clashes(names: Collection[str]) -> None:
     """Ladybug has one space of names for vertices and edges, and takes `Friend` for `FRIEND`."""
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(name.casefold(), name)
-        if other is not name:
+        folded = name.casefold()
+        if folded in seen:
             raise SchemaRefused(
-                f"The schema is wrong: the graph cannot tell {name!r} from {other!r}; labels of edges and kinds of "
-                f"vertices need names of their own, {PLAYER!r} and {SYNCED!r} are taken"
+                f"The schema is wrong: the graph cannot tell {name!r} from {seen[folded]!r}; labels of edges and kinds "
+                f"of vertices need names of their own, {PLAYER!r} and {SYNCED!r} are taken"
             )
+        seen[folded] = name

@@ -13,7 +13,7 @@ from typing import Any
 from playerstate.errors import InvariantViolated, OutcomeUnknown, StartRefused, Unavailable
 
 FORMAT_VERSION = 1
-"""What `PRAGMA user_version` says of the files that this program writes. Raise it when an older one must not read them."""
+"""What `PRAGMA user_version` says of the files written here; raised when an older program must not read them."""
 
 BUSY_TIMEOUT_S = 10.0
 
@@ -62,7 +62,7 @@ class Database:
             return self.reader().execute(sql, parameters).fetchall()
 
     def reader(self) -> sqlite3.Connection:
-        """This thread's connection for reading."""
+        """A connection for reading, of the calling thread's own."""
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             connection = self._connect()

@@ -65,6 +65,17 @@ class SqliteQueue:
         """The bodies of the messages that were received too often."""
         return [body for (body,) in self._database.read("SELECT body FROM dead ORDER BY id")]
 
+    def forget_dead(self, count: int) -> None:
+        """Delete the first of the messages that `dead` told of, once they are kept elsewhere."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM dead WHERE id IN (SELECT id FROM dead ORDER BY id LIMIT ?)", (count,))
+
+    def release(self) -> None:
+        """Make every message visible, as if this had been no attempt: whoever had received them is gone."""
+        sql = "UPDATE messages SET visible_at = 0, attempt = max(attempt - 1, 0) WHERE visible_at > 0"
+        with self._database.transaction() as connection:
+            connection.execute(sql)
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()

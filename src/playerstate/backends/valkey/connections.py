@@ -123,11 +123,11 @@ class Connections:
         try:
             connection.send_packed_command([packed], check_health=False)
             reply = connection.read_response()
-        except BaseException as exc:
-            if isinstance(exc, redis.ResponseError) and not isinstance(exc, ReadOnlyError):
-                self._idle.append(connection)  # an error was answered, and read whole
-            else:
-                connection.disconnect()  # a reply may still come, which must not answer the next command
+        except redis.ResponseError:
+            self._idle.append(connection)  # an error was answered, and read whole
+            raise
+        except BaseException:
+            connection.disconnect()  # a reply may still come, which must not answer the next command
             raise
         self._idle.append(connection)
         return reply

@@ -1,0 +1,45 @@
+"""`playerstate serve` in a process of its own, for tests that stop it, kill it, or talk to it from outside."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from playerstate.api import PlayerState
+from playerstate.client import find_node
+
+START_LIMIT_S = 30.0
+
+
+class Served:
+    """`playerstate serve` in a process of its own, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "playerstate.cli.main", "serve", "--data", str(self.folder)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        """kill -9, and start again."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process = self._start()
+
+    def connect(self) -> PlayerState:
+        """The node, once it answers."""
+        deadline = time.monotonic() + START_LIMIT_S
+        while (node := find_node(self.folder)) is None:
+            assert time.monotonic() < deadline, "the node does not answer"
+            time.sleep(0.02)
+        return node
+
+    def stop(self) -> int:
+        """SIGTERM, and wait."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
