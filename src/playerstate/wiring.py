@@ -28,8 +28,8 @@ from playerstate.stages.project import Group, Project
 CONSUMER_GROUPS: dict[Stage, Wants] = {"link": Wants.EDGES, "audit": Wants.EVERYTHING}
 """The consumer groups that every node has, by the name of the stage that is fed."""
 
-FOLLOWER_STAGES = ("project", "audit")
-"""The stages that may run in a process of their own, beside the one that accepts, applies and links."""
+KEPT_MAX = 20_000
+"""How many working copies of rows apply keeps: some 40 MB at 1 KB a row."""
 
 
 class Closable(Protocol):
@@ -96,7 +96,7 @@ def leader_consumers(
 ) -> tuple[ApplyConsumer, Sequence[Consumer]]:
     """The consumers of the process that accepts: apply, and link, for the graph takes one process only."""
     clock = SystemClock()
-    apply = Apply(schema, region, parts.store, parts.dead_letters, clock)
+    apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX)
     link = Link(schema, graph)
     return (
         ApplyConsumer(parts.stream, parts.checkpoints, apply),
@@ -108,7 +108,7 @@ def follower_consumers(schema: Schema, region: str, parts: FolderParts) -> tuple
     """The consumers that follow the store's changes: project and audit."""
     clock = SystemClock()
     groups = [Group(parts.queues[name], wants) for name, wants in CONSUMER_GROUPS.items()]
-    project = Project(schema, region, parts.store, parts.cache, groups, clock)
+    project = Project(schema, region, parts.store, parts.cache, groups, clock, alone=True)
     record = Record(parts.audit)
     return (
         ProjectConsumer(parts.store.changes, parts.checkpoints, project),

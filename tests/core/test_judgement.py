@@ -211,9 +211,11 @@ def test_trades_leave_no_item_behind_and_make_none(commands: int, tape: Tape) ->
     """
     cluster, sequence = Cluster(), 0
     players, items = ("anna", "bert", "cleo"), ("sword", "shield")
-    for region, player, item in zip(REGIONS, players, items * 2, strict=False):
-        cluster.send(region, update(op("bag", "add", player, item=item, n=9), producer=region))
-    handed_out = {"sword": 18, "shield": 9}
+    for region in REGIONS:
+        for player in players:
+            gifts = [op("bag", "add", player, item=item, n=4) for item in items]
+            cluster.send(region, update(*gifts, producer=region))
+    handed_out = {item: 4 * len(REGIONS) * len(players) for item in items}
 
     def sums(region: str) -> dict[str, int]:
         bags = [cluster.value(region, "bag", player) for player in players]
@@ -225,11 +227,10 @@ def test_trades_leave_no_item_behind_and_make_none(commands: int, tape: Tape) ->
         if tape.number(2):
             cluster.deliver(region, tape.pick(cluster.writes))
             continue
-        giver, taker = tape.pick(players), tape.pick(players)
         trade: list[Op] = []
-        for frm, to, item in ((giver, taker, "sword"), (taker, giver, "shield")):
-            n = 1 + tape.number(9)
-            trade += [op("bag", "subtract", frm, item=item, n=n), op("bag", "add", to, item=item, n=n)]
+        for _ in range(1 + tape.number(2)):
+            item, giver, taker, n = tape.pick(items), tape.pick(players), tape.pick(players), 1 + tape.number(6)
+            trade += [op("bag", "subtract", giver, item=item, n=n), op("bag", "add", taker, item=item, n=n)]
         sequence += 1
         before = sums(region)
         outcome = cluster.send(region, update(*trade, producer="trader", sequence=sequence))

@@ -54,7 +54,7 @@ class World:
         self.dead_letters = MemoryDeadLetters()
         self.queues = {name: MemoryQueue(self.clock, random, repeat_share=0.2) for name in ("link", "audit")}
         self.accept = Accept(self.schema, self.stream, self.clock, Lanes("test", 1))
-        self.apply = Apply(self.schema, REGION, self.store, self.dead_letters, self.clock)
+        self.apply = Apply(self.schema, REGION, self.store, self.dead_letters, self.clock, kept_max=4)
         groups = [Group(self.queues["link"], Wants.EDGES), Group(self.queues["audit"], Wants.EVERYTHING)]
         self.project = Project(self.schema, REGION, self.store, self.cache, groups, self.clock)
         self.link = Link(self.schema, self.graph)

@@ -23,8 +23,9 @@ from playerstate.runtime.freshness import Freshness
 from playerstate.stages.apply import Apply
 from playerstate.stages.project import Project
 
-BATCH_MAX = 500
-MESSAGES_MAX = 10
+RECORDS_MAX = 2_000
+CHANGES_MAX = 500
+MESSAGES_MAX = 40
 VISIBILITY_S = 20.0
 
 
@@ -55,7 +56,7 @@ class ApplyConsumer:
 
     def step(self) -> int:
         """Take the next records of the stream."""
-        records = self._stream.read(self.position, BATCH_MAX)
+        records = self._stream.read(self.position, RECORDS_MAX)
         if not records:
             return 0
         applied = self._apply.handle(records)
@@ -82,7 +83,7 @@ class ProjectConsumer:
 
     def step(self) -> int:
         """Take the next changes of the store."""
-        changes = self._changes.read(self.position, BATCH_MAX)
+        changes = self._changes.read(self.position, CHANGES_MAX)
         if not changes:
             return 0
         projected = self._project.handle(changes)

@@ -16,19 +16,23 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import structlog
+
 from playerstate.core.batch import Batch, Group, Item
 from playerstate.core.check import Checker
 from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Status, Update
 from playerstate.core.replica import Replica
 from playerstate.core.schema import Schema
-from playerstate.core.wire import decode_record, row_readers
-from playerstate.errors import InvalidUpdate, Unavailable
+from playerstate.core.wire import decode_record, encode_update, row_readers
+from playerstate.errors import InvalidUpdate, PlayerStateError, Unavailable
 from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.store import Store
 from playerstate.ports.stream import StreamRecord
 
 TRIES_MAX = 20
+
+log = structlog.get_logger(__name__)
 
 
 class Applied(NamedTuple):
@@ -39,9 +43,23 @@ class Applied(NamedTuple):
 
 
 class Apply:
-    """The stage, in one region."""
+    """The stage, in one region.
 
-    def __init__(self, schema: Schema, region: str, store: Store, dead_letters: DeadLetters, clock: Clock) -> None:
+    `kept_max` is for a region that is alone: so many working copies are kept from batch to batch instead of being read
+    again. What is stale among them is found by the condition of its next write, as everywhere. With other regions it
+    must be 0, or their rows would not be seen.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        region: str,
+        store: Store,
+        dead_letters: DeadLetters,
+        clock: Clock,
+        *,
+        kept_max: int = 0,
+    ) -> None:
         self._schema = schema
         self._region = region
         self._store = store
@@ -49,6 +67,8 @@ class Apply:
         self._clock = clock
         self._checker = Checker(schema)
         self._readers = row_readers(schema)
+        self._kept: dict[Key, Replica] = {}
+        self._kept_max = kept_max
 
     def handle(self, records: Sequence[StreamRecord]) -> Applied:
         """Process a batch of records, whole.
@@ -57,19 +77,35 @@ class Apply:
         """
         items, letters = self._read(records)
         applied = Applied(Counter(), 0)
-        for _ in range(TRIES_MAX):
-            if not items:
-                break
-            batch = Batch(self._replicas(items), self._clock.now_ms())
-            for item in items:
-                batch.judge(item)
-            applied, items = self._commit(batch.finish(), applied)
+        try:
+            for _ in range(TRIES_MAX):
+                if not items:
+                    break
+                batch = Batch(self._replicas(items), self._clock.now_ms())
+                letters += filter(None, [self._judge(batch, item) for item in items])
+                applied, items = self._commit(batch.finish(), applied)
+        except BaseException:
+            self._kept.clear()  # they have moved on, and nobody knows whether the store has
+            raise
         if items:
             raise Unavailable(f"rows of {items[0].update.first_key} keep changing under the writes")
         if letters:
             self._dead_letters.put(letters)
             applied.outcomes[Status.DEAD] += len(letters)
         return applied
+
+    def _judge(self, batch: Batch, item: Item) -> DeadLetter | None:
+        """Have an update judged. One that this program cannot handle must not hold up those behind it either."""
+        try:
+            batch.judge(item)
+        except PlayerStateError:
+            raise
+        except Exception as exc:
+            log.exception("an update could not be judged", place=item.place)
+            error = InvalidUpdate(f"The update meets a fault of this program: {exc!r}", code="internal")
+            body = encode_update(item.update)
+            return _letter(item.place, self._clock.now_ms(), error, body, item.update)
+        return None
 
     def _commit(self, groups: Sequence[Group], applied: Applied) -> tuple[Applied, list[Item]]:
         """Write the groups; what has been applied by now, and the items of the groups that must be judged again."""
@@ -82,6 +118,8 @@ class Apply:
                 outcomes.update(map(_label, group.outcomes))
             else:
                 again += group.items
+                for key in group.keys:
+                    self._kept.pop(key, None)
         return Applied(outcomes, rows_written), sorted(again)
 
     def _read(self, records: Sequence[StreamRecord]) -> tuple[list[Item], list[DeadLetter]]:
@@ -109,15 +147,24 @@ class Apply:
         return items, letters
 
     def _replicas(self, items: Sequence[Item]) -> dict[Key, Replica]:
-        keys = {op.key: None for item in items for op in item.update.ops}
-        replicas = {}
-        for key, stored in self._store.load(list(keys)).items():
+        """A working copy of every key that the items name."""
+        keys = dict.fromkeys([op.key for item in items for op in item.update.ops])
+        replicas = {key: kept for key in keys if (kept := self._kept.pop(key, None))}
+        for key, stored in self._store.load([key for key in keys if key not in replicas]).items():
             reader = self._readers[key.state_key]
             rows = {region: reader.decode(body) for region, body in stored.items()}
             spec = self._schema.keys[key.state_key]
             own = stored.get(self._region)
             replicas[key] = Replica(key, spec, self._schema.version, self._region, rows, own)
+        if self._kept_max:
+            self._keep(replicas)
         return replicas
+
+    def _keep(self, replicas: dict[Key, Replica]) -> None:
+        """Keep the copies, the latest last, and let the oldest go."""
+        self._kept.update(replicas)
+        if len(self._kept) > self._kept_max:
+            self._kept = dict(list(self._kept.items())[-self._kept_max // 2 :])
 
 
 def _letter(

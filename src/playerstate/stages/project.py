@@ -30,6 +30,8 @@ from playerstate.ports.store import Change, Store
 NOTICES_PER_MESSAGE_MAX = 100
 MESSAGE_BYTES_MAX = 200_000
 
+_NOTHING: dict[str, bytes] = {}
+
 log = structlog.get_logger(__name__)
 
 
@@ -48,10 +50,18 @@ class Projected(NamedTuple):
 
 
 class Project:
-    """The stage, in one region."""
+    """The stage, in one region. One that is `alone` need not look for other regions' rows."""
 
     def __init__(
-        self, schema: Schema, region: str, store: Store, cache: Cache, groups: Sequence[Group], clock: Clock
+        self,
+        schema: Schema,
+        region: str,
+        store: Store,
+        cache: Cache,
+        groups: Sequence[Group],
+        clock: Clock,
+        *,
+        alone: bool = False,
     ) -> None:
         self._schema = schema
         self._region = region
@@ -59,6 +69,7 @@ class Project:
         self._cache = cache
         self._groups = groups
         self._clock = clock
+        self._alone = alone
         self._images = Images(schema)
 
     def handle(self, changes: Sequence[Change]) -> Projected:
@@ -93,7 +104,7 @@ class Project:
         return sum(answer is Put.WRITTEN for answer in answers)
 
     def _views(self, news: Mapping[Key, Mapping[str, bytes]]) -> list[View]:
-        stored = self._store.load(list(news))
+        stored = dict.fromkeys(news, _NOTHING) if self._alone else self._store.load(list(news))
         views = []
         for key, changed in news.items():
             visible = {region: self._images.read(key.state_key, body) for region, body in stored[key].items()}
