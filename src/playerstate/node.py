@@ -10,14 +10,11 @@ Everything that must survive is in the folder. Whatever is killed, the next star
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Self
 
 import msgspec
 import structlog
@@ -27,10 +24,10 @@ from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.core.answers import StageStats, Stats
 from playerstate.errors import PlayerStateError
 from playerstate.folder import DataFolder
-from playerstate.follower import Followers, Report
+from playerstate.follower import Followers
+from playerstate.following import FollowerHandle, FollowerProcess, FollowerThreads
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import dead_message
-from playerstate.runtime.freshness import Freshness
 from playerstate.runtime.logs import log_to_stderr
 from playerstate.runtime.loop import Loop
 from playerstate.runtime.socket_server import SocketServer
@@ -43,7 +40,6 @@ TRIM_EVERY_S = 5.0
 TRIM_KEEP = 10_000
 """How many processed records and changes stay, for whoever looks."""
 SEQUENCES_PER_RECORD = 2**16
-FOLLOWER_STOP_S = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -55,13 +51,6 @@ class Options(msgspec.Struct, frozen=True):
     followers: Literal["process", "thread"] = "process"
     cache_url: str | None = None
     cache_megabytes_max: int = 1024
-
-
-class _FollowerHandle(Protocol):
-    def wake(self) -> None: ...
-    def report(self) -> Report: ...
-    def stop(self) -> None: ...
-    def ensure_running(self) -> None: ...
 
 
 class Node:
@@ -98,10 +87,10 @@ class Node:
             self._apply, others = leader_consumers(self.schema, self.region, self._parts, graph)
             self._apply_loop = Loop(self._apply, on_progress=self._changed)
             self._loops = [self._apply_loop, *(Loop(consumer) for consumer in others)]
-            self._follower: _FollowerHandle = (
-                _FollowerProcess(path, self.region, self.cache_url)
+            self._follower: FollowerHandle = (
+                FollowerProcess(path, self.region, self.cache_url)
                 if options.followers == "process"
-                else _FollowerThreads(Followers(self.schema, self.region, self._parts))
+                else FollowerThreads(Followers(self.schema, self.region, self._parts))
             )
             opened.callback(self._follower.stop)
             for loop in self._loops:
@@ -213,84 +202,3 @@ class Node:
     def _stop_supervisor(self) -> None:
         self._closing.set()
         self._supervisor.join()
-
-
-class _FollowerThreads:
-    """The followers in this process."""
-
-    def __init__(self, followers: Followers) -> None:
-        self._followers = followers
-        self.wake = followers.wake
-        self.report = followers.report
-        self.stop = followers.stop
-        followers.start()
-
-    def ensure_running(self) -> None:
-        """Threads do not die alone."""
-
-
-class _FollowerProcess:
-    """The followers in a process of their own, started again when it dies."""
-
-    def __init__(self, folder: Path, region: str, cache_url: str) -> None:
-        self._arguments = [str(folder), region, cache_url]
-        self._report = Report({"project": StageStats(), "audit": StageStats()}, Freshness().buckets(), alive=True)
-        self._process = self._start()
-
-    def wake(self) -> None:
-        """There are changes. A full pipe says so already."""
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            os.write(self._stdin(), b".")
-
-    def report(self) -> Report:
-        """What it reported last."""
-        return self._report
-
-    def ensure_running(self) -> None:
-        """Start it again if it has died."""
-        if self._process.poll() is not None:
-            log.error("the follower has died and is started again", exit_code=self._process.returncode)
-            self._hang_up()
-            self._process = self._start()
-
-    def stop(self) -> None:
-        """Have it finish its steps; after a while, without."""
-        process = self._process
-        self._hang_up()
-        try:
-            process.wait(FOLLOWER_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        self._reader.join()
-
-    def _hang_up(self) -> None:
-        """Close the pipe that tells it to go on."""
-        if self._process.stdin:
-            self._process.stdin.close()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "playerstate.follower", *self._arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-        )
-        if process.stdin is None:
-            raise PlayerStateError("a follower without a pipe")
-        os.set_blocking(process.stdin.fileno(), False)
-        self._reader = threading.Thread(target=self._read_reports, args=(process,), daemon=True)
-        self._reader.start()
-        return process
-
-    def _read_reports(self, process: subprocess.Popen[bytes]) -> None:
-        decode = msgspec.json.Decoder(Report).decode
-        if process.stdout is not None:
-            with process.stdout as lines:
-                for line in lines:
-                    self._report = decode(line)
-
-    def _stdin(self) -> int:
-        if self._process.stdin is None or self._process.stdin.closed:
-            raise BrokenPipeError
-        return self._process.stdin.fileno()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from io import BytesIO
 
 from hypothesis import given
@@ -41,6 +42,11 @@ def test_a_line_without_end_is_not_kept() -> None:
     for pieces in ([b"x" * 1000] * (LINE_BYTES_MAX // 1000 + 10), [b"x" * (LINE_BYTES_MAX + 1)]):
         read = [line for some in read_lines(Pipe([b"a\n", *pieces, b"\nb"])) for line in some]
         assert read == [Line(1, b"a"), Line(2, None), Line(3, b"b")]
+    tracemalloc.start()
+    assert list(read_lines(Pipe([b"x" * 100_000] * 500)))[-1] == [Line(1, None)]
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 5 * LINE_BYTES_MAX
     longest = b"x" * LINE_BYTES_MAX
     assert [line for some in read_lines(BytesIO(longest)) for line in some] == [Line(1, longest)]
 

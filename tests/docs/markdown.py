@@ -77,10 +77,8 @@ def section(text: str, heading: str) -> str:
 
 def table_rows(text: str) -> list[list[str]]:
     """The cells of the rows of all tables, without the heads."""
-    rows = []
-    for line in text.splitlines():
-        if line.startswith("|"):
-            rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     rules = [index for index, row in enumerate(rows) if set("".join(row)) <= set("-: ")]
     heads = {index - 1 for index in rules}
     return [row for index, row in enumerate(rows) if index not in heads and index not in rules]

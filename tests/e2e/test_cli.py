@@ -222,6 +222,13 @@ def test_the_same_lines_again_change_nothing(served: Served) -> None:
     assert value(served, "again", "gold") == 3
 
 
+def test_every_refusal_of_many_is_told(served: Served) -> None:
+    """A row remembers a bounded number of a producer's refusals, so they are asked for before they are forgotten."""
+    lines = b"\n".join([line("broke", "gold", "subtract", n=5)] * 100)
+    sent = served.run("send", "-", "--wait", "--json", stdin=lines)
+    assert sent.document()["outcomes"] == {"refused: insufficient": 100}
+
+
 def test_no_lines_are_a_mistake(served: Served) -> None:
     """An empty input is said to be empty."""
     sent = served.run("send", "--file", "-", "--json", stdin=b"\n\n")

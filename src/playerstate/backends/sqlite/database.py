@@ -16,6 +16,7 @@ FORMAT_VERSION = 1
 """What `PRAGMA user_version` says of the files written here; raised when an older program must not read them."""
 
 BUSY_TIMEOUT_S = 10.0
+DELETE_AT_ONCE_MAX = 1_000
 
 
 class Database:
@@ -69,6 +70,17 @@ class Database:
             connection.execute("PRAGMA query_only = ON")
             self._readers.connection = connection
         return connection
+
+    def delete_up_to(self, table: str, position: int) -> int:
+        """Delete a log's rows up to a position, some at a time, so that writers need not wait for all of it."""
+        sql = f"DELETE FROM {table} WHERE position <= (SELECT min(position) + ? FROM {table}) AND position <= ?"
+        deleted = 0
+        while True:
+            with self.transaction() as connection:
+                some = connection.execute(sql, (DELETE_AT_ONCE_MAX, position)).rowcount
+            deleted += some
+            if not some:
+                return deleted
 
     def close(self) -> None:
         """Close every connection. Nothing may be in use."""

@@ -105,8 +105,7 @@ class SqliteChanges:
 
     def trim(self, up_to: int) -> int:
         """Delete changes up to a position."""
-        with self._database.transaction() as connection:
-            return connection.execute("DELETE FROM changes WHERE position <= ?", (up_to,)).rowcount
+        return self._database.delete_up_to("changes", up_to)
 
 
 def _commit_all(connection: sqlite3.Connection, groups: Sequence[Sequence[Write]]) -> bool:

@@ -75,8 +75,7 @@ class SqliteStream:
 
     def trim(self, up_to: int) -> int:
         """Delete records up to a position."""
-        with self._database.transaction() as connection:
-            return connection.execute("DELETE FROM records WHERE position <= ?", (up_to,)).rowcount
+        return self._database.delete_up_to("records", up_to)
 
     def close(self) -> None:
         """Close the file."""
