@@ -140,6 +140,12 @@ class StoreSuite(OnAStore):
             (KEY, second.new, third.new),
         ]
 
+    def test_earlier_groups_do_not_see_later_ones(self, store: StoreWithChanges) -> None:
+        """A group that stands upon what only a later one writes fails."""
+        first, second = chain(KEY, 2)
+        assert store.commit([[second], [first]]) == [False, True]
+        assert told(store) == [(KEY, None, first.new)]
+
     def test_group_upon_a_failed_one_fails(self, store: StoreWithChanges) -> None:
         """A group that was made upon a write that failed fails too."""
         first = write(KEY, 1)
@@ -164,46 +170,33 @@ class StoreSuite(OnAStore):
         assert store.commit([[write(KEY, 1)]]) == [True]
 
     def test_racing_writers_lose_nothing(self, store: StoreWithChanges) -> None:
-        """Of writers that read the same row one wins; every success is one step, and the steps are one chain."""
-        writers, steps = 4, 15
-        upon = {w.old: w for w in chain(KEY, writers * steps)}
+        """Of groups tried at the same time on the same rows one is written, and whole: each row has seen the same
+        ones, each upon the one before.
+        """
+        writers, steps = 3, self.race_steps
+        keys = [Key(f"player-{n}", "gold") for n in range(12)]  # many, so that a commit is long enough to be met
+        numbers = count(1)
 
-        def take_step() -> bool:
-            current = store.load([KEY])[KEY].get("eu-west-1")
-            return store.commit([[upon[current]]]) == [True]
-
-        def step_until_done() -> None:
-            for _ in range(steps):
-                for _ in until(take_step, "a conditional write to succeed"):
-                    pass
-
-        run_together(*[step_until_done] * writers)
-        assert told(store) == [(KEY, w.old, w.new) for w in chain(KEY, writers * steps)]
-
-    def test_racing_groups_stay_whole(self, store: StoreWithChanges) -> None:
-        """Groups tried at the same time on the same rows take place whole: every row has seen the same ones."""
-        keys = [Key("anna", "gold"), Key("bob", "gold")]
-        sequence = count(1)
-
-        def try_once(name: str) -> bool:
-            rows = [rows.get("eu-west-1") for rows in store.load(keys).values()]
-            seen = [row.decode() if row else None for row in rows]
-            version = f"{name}:{next(sequence)}"
-            group = [
-                Write(key, "eu-west-1", version_seen, version, row, version.encode())
-                for key, version_seen, row in zip(keys, seen, rows, strict=True)
-            ]
+        def try_once() -> bool:
+            version = f"eu-west-1:{next(numbers)}"
+            group = []
+            for key, rows in store.load(keys).items():
+                old = rows.get("eu-west-1")
+                seen = old.decode() if old else None
+                group.append(Write(key, "eu-west-1", seen, version, old, version.encode()))
             return store.commit([group]) == [True]
 
-        def write_until_done(name: str) -> None:
-            for _ in range(10):
-                for _ in until(lambda: try_once(name), "a group to be written"):
+        def write_until_done() -> None:
+            for _ in range(steps):
+                for _ in until(try_once, "a group to be written"):
                     pass
 
-        run_together(*[lambda name=name: write_until_done(name) for name in "xyz"])
-        one, other = ([new for of, _, new in told(store) if of == key] for key in keys)
-        assert one == other
-        assert len(one) == 30
+        run_together(*[write_until_done] * writers)
+        changes = store.changes.read(0, 100_000)
+        histories = [[(change.old, change.new) for change in changes if change.key == key] for key in keys]
+        news = [new for _, new in histories[0]]
+        assert len(set(news)) == len(news) == writers * steps
+        assert histories == [list(zip([None, *news[:-1]], news, strict=True))] * len(keys)
 
     def test_agrees_with_a_plain_model(self) -> None:
         """Whatever is committed, read, walked and trimmed, in any order: the store does what a dict would."""

@@ -29,6 +29,9 @@ class StoreWithChanges(Store, Protocol):
 
 
 class OnAStore(Suite, ABC):
+    race_steps = 20
+    """How often each of several writers has to win: the faster the backend, the more it takes to make them meet."""
+
     @abstractmethod
     def open(self, path: Path) -> AbstractContextManager[StoreWithChanges]:
         """Open the store that lies at a path, or make it."""
@@ -55,4 +58,4 @@ def chain(key: Key, length: int) -> list[Write]:
 
 def told(store: StoreWithChanges) -> list[tuple[Key, bytes | None, bytes]]:
     """Every change that the store tells of: the key, the row before and after."""
-    return [(change.key, change.old, change.new) for change in store.changes.read(0, 1000)]
+    return [(change.key, change.old, change.new) for change in store.changes.read(0, 10_000)]

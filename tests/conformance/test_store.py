@@ -14,6 +14,7 @@ from playerstate.backends.sqlite.store import SqliteStore
 
 class OnMemory(OnAStore):
     forgets = "memory: a store ends with its process"
+    race_steps = 200
 
     def open(self, path: Path) -> AbstractContextManager[MemoryStore]:
         return nullcontext(MemoryStore())

@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -113,9 +113,8 @@ class Shell:
             if command.text.startswith(f"playerstate {name}") and process.poll() is None
         ]
 
-    def wait_until(self, condition: object, what: str) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for a condition, up to a limit."""
-        assert callable(condition)
         deadline = time.monotonic() + LIMIT_S
         while not condition():
             assert time.monotonic() < deadline, what

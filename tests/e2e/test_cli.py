@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import select
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +17,7 @@ from typing import Any
 import pytest
 
 import playerstate
-from e2e.program import LIMIT_S, Program, Served, run
+from e2e.program import COMMAND, LIMIT_S, Program, Served, run
 from playerstate.backends.sqlite.store import SqliteStore
 from playerstate.backends.sqlite.stream import SqliteStream
 from playerstate.core.answers import Accepted, Rejected
@@ -118,6 +121,16 @@ def test_get_shows_values_without_obeying_them(served: Served) -> None:
     assert "Nothing was ever written for nobody." in served.run("get", "nobody").out
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_results_that_cannot_be_written(served: Served) -> None:
+    """A full disk is said to be one."""
+    with Path("/dev/full").open("wb") as full:
+        command = [*COMMAND, "get", "ada", "--json", "--data", str(served.data)]
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert ran.returncode == 3
+    assert ran.stderr == b"playerstate: [Errno 28] No space left on device\n"
+
+
 # -- lines
 
 BAD_LINES: dict[str, bytes] = {
@@ -143,7 +156,7 @@ BAD_LINES: dict[str, bytes] = {
     "text too long": line("bad", "guild", "set", value="x" * 65),
     "nested without end": b'{"ops": ' + b"[" * 100_000,
     "too many operations": json.dumps({"ops": json.loads(line("bad"))["ops"] * 10_000}).encode(),
-    "line too long": b" " * 2_000_000,
+    "line too long": b'{"ops": "' + b"x" * 2_000_000 + b'"}',
     "no operations": b'{"ops": []}',
     "no ops at all": b"{}",
     "forbidden character": line("b{a}d"),
@@ -159,7 +172,6 @@ BAD_LINES: dict[str, bytes] = {
     "not a version": line("bad", _if_version="new"),
     "half-written": line("bad")[:-20],
 }
-BAD_LINES["line too long"] = b'{"ops": "' + b"x" * 2_000_000 + b'"}'
 
 
 def test_bad_lines_do_not_stop_the_others(served: Served) -> None:
@@ -227,6 +239,19 @@ def test_every_refusal_of_many_is_told(served: Served) -> None:
     lines = b"\n".join([line("broke", "gold", "subtract", n=5)] * 100)
     sent = served.run("send", "-", "--wait", "--json", stdin=lines)
     assert sent.document()["outcomes"] == {"refused: insufficient": 100}
+
+
+def test_a_person_sees_how_far_it_is(served: Served) -> None:
+    """A progress bar on standard error where that is a terminal; the result alone on standard output."""
+    terminal, other_end = pty.openpty()
+    try:
+        command = [*COMMAND, "send", "-", "--data", str(served.data)]
+        ran = subprocess.run(command, input=line("bar"), stdout=subprocess.PIPE, stderr=other_end, check=True)
+        assert ran.stdout.startswith(b"1 accepted, 0 rejected")
+        assert b"updates" in os.read(terminal, 65536)
+    finally:
+        os.close(terminal)
+        os.close(other_end)
 
 
 def test_no_lines_are_a_mistake(served: Served) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -11,6 +12,7 @@ import typer
 from playerstate.errors import InvalidUpdate, PlayerStateError, SchemaRefused
 
 DEFAULT_DATA = Path("data")
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Data = Annotated[
     Path,

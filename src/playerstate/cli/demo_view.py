@@ -70,6 +70,8 @@ class Screen:
 
     def _headline(self, glimpse: Glimpse) -> Panel:
         said = Text(f"{glimpse.sent:,} updates sent, and {glimpse.repeats:,} of them sent again to no effect")
+        if glimpse.elapsed_s >= self._options.seconds:
+            said.append("; now waiting until all has taken effect, and comparing")
         return Panel(Group(said, ProgressBar(self._options.seconds, min(glimpse.elapsed_s, self._options.seconds))))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -99,7 +100,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+    except OSError as exc:  # results that cannot be written: a full disk; drivers' errors are translated
+        console.note(f"{PROGRAM}: {exc}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter flushes it once more
+        code = ExitCode.UNAVAILABLE
+    sys.exit(code)
 
 
 if __name__ == "__main__":

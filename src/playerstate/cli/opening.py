@@ -10,13 +10,13 @@ from types import FrameType
 
 import playerstate
 from playerstate.api import PlayerState
+from playerstate.cli.common import ENDING_SIGNALS
 from playerstate.cli.console import note
 from playerstate.cli.logs import LogLevel, configure_logging
 from playerstate.client import RemoteNode, find_node
 from playerstate.errors import Unavailable
 
 CATCH_UP_S = 30.0
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def is_data_folder(path: Path) -> bool:

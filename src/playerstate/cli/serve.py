@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Annotated, Literal
 
 import typer
 
-from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, ExitCode, leave
+from playerstate.cli.common import DEFAULT_DATA, ENDING_SIGNALS, AsJson, Data, ExitCode, leave
 
 
 def serve(
@@ -36,6 +38,15 @@ def serve(
 
     Example: playerstate serve --data ./data --schema game.toml
     """
-    from playerstate.cli.serving import run
+    signals: SimpleQueue[int] = SimpleQueue()  # unlike an event's `set`, its `put` may interrupt anything
+    for number in ENDING_SIGNALS:
+        # for good: neither the start nor the stop of a node may be broken into
+        signal.signal(number, lambda number, _frame: signals.put(number))
 
-    leave(ExitCode.DONE if run(data, schema, region, cache_url, log_level, as_json=as_json) else ExitCode.REFUSED)
+    from playerstate.cli.logs import LogLevel, configure_logging
+    from playerstate.cli.serving import run
+    from playerstate.node import Options
+
+    configure_logging(LogLevel(log_level), as_json=as_json)
+    served = run(data, schema, Options(region=region, cache_url=cache_url), signals, as_json=as_json)
+    leave(ExitCode.DONE if served else ExitCode.REFUSED)

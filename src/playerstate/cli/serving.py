@@ -11,8 +11,6 @@ import structlog
 
 import playerstate
 from playerstate.cli import console
-from playerstate.cli.logs import LogLevel, configure_logging
-from playerstate.cli.opening import ENDING_SIGNALS
 from playerstate.errors import InvariantViolated, PlayerStateError
 from playerstate.folder import read_schema_file
 from playerstate.node import Node, Options
@@ -22,18 +20,11 @@ LOOK_EVERY_S = 0.25
 log = structlog.get_logger(__name__)
 
 
-def run(
-    data: Path, schema: Path | None, region: str | None, cache_url: str | None, log_level: str, *, as_json: bool
-) -> bool:
-    """Run a node. False, with the reason told, if it could not start or had to stop by itself."""
-    configure_logging(LogLevel(log_level), as_json=as_json)
-    signals: SimpleQueue[int] = SimpleQueue()  # unlike an event's `set`, its `put` may interrupt anything
-    for number in ENDING_SIGNALS:
-        # for good: a second signal while the node stops must not break into that
-        signal.signal(number, lambda number, _frame: signals.put(number))
+def run(data: Path, schema: Path | None, options: Options, signals: SimpleQueue[int], *, as_json: bool) -> bool:
+    """Run a node until a signal comes. False, with the reason told, if it could not start or had to stop by itself."""
     try:
         schema_text = read_schema_file(schema) if schema else None
-        with Node(data, schema_text=schema_text, options=Options(region=region, cache_url=cache_url)) as node:
+        with Node(data, schema_text=schema_text, options=options) as node:
             _announce(node, data, as_json=as_json)
             while (told := _next(signals)) is None:
                 if not node.alive:

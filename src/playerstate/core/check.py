@@ -19,6 +19,8 @@ OPS_MAX = 25
 ROWS_MAX = 20
 ID_LENGTH_MAX = 128
 SEQUENCE_MAX = 2**53
+SENT_AT_MAX = 2**53
+"""So that stamps, in microseconds, stay within 64 bits whatever lies on the stream."""
 FUTURE_MAX_MS = 3600 * 1000
 """How far ahead of accept's clock a sender's clock may be."""
 
@@ -37,6 +39,8 @@ class Checker:
         _check_id(update.producer, "$.producer")
         if not 1 <= update.sequence <= SEQUENCE_MAX:
             raise InvalidUpdate(f"Expected a sequence of 1 to {SEQUENCE_MAX}", code="bad_sequence", where="$.sequence")
+        if not 0 <= update.sent_at <= SENT_AT_MAX:
+            raise InvalidUpdate(f"Expected a time of 0 to {SENT_AT_MAX} ms", code="out_of_range", where="$.sent_at")
 
     def check_content(self, update: Update) -> None:
         """Raise `InvalidUpdate` if what the update asks for can never take effect."""

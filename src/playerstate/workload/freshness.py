@@ -34,7 +34,7 @@ def measure_freshness(node: Node, load: Prepared, seconds: float, rate_per_s: in
     before = settled_stats(node).freshness_ms
     began = time.monotonic()
     sent, tick, late_s = 0, 0, 0.0
-    while tick * TICK_S < seconds:
+    while tick * TICK_S < seconds and time.monotonic() < began + seconds:
         due_at = began + tick * TICK_S
         time.sleep(max(0.0, due_at - time.monotonic()))
         late_s = max(late_s, time.monotonic() - due_at)

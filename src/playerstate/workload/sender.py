@@ -52,14 +52,14 @@ class Sender:
         self._send_some(1, Patience(time.sleep))
 
     def run(self, seconds: float, stop: threading.Event) -> None:
-        """Send for a time, or until told to stop."""
+        """Send for a time, or until told to stop; less than the rate asks for where the calls take too long."""
         patience = Patience(time.sleep)
         began = time.monotonic()
         tick = began
         try:
             while not stop.is_set() and tick < began + seconds:
                 due = int((tick - began + TICK_S) * self._rate_per_s) - self.sent
-                self._send_some(max(0, due), patience)
+                self._send_some(max(0, min(due, CALL_UPDATES_MAX)), patience)
                 tick = max(tick + TICK_S, time.monotonic())
                 stop.wait(max(0.0, tick - time.monotonic()))
         except Exception as exc:  # noqa: BLE001 - whoever started the thread has to hear of it

@@ -2,8 +2,8 @@
 
     PYTHONPATH=src:tests python tests/core/golden/make.py
 
-They are written once. When a test fails against them, the wire form has changed: stored rows and records in flight would
-not be read any more. Write them anew only together with a new version, and keep the old ones beside them.
+They are written once. When a test fails against them, the wire form has changed, and stored rows and records in flight
+would not be read any more. Write them anew only together with a new version, and keep the old ones beside them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 
 import msgspec
 
-from playerstate.core.model import Cause, Effect, Key, Op, Status, Update
-from playerstate.core.numbers import pack
+from playerstate.core.model import Cause, Effect, Key, Notice, Op, Status, Update
 from playerstate.core.producers import Irregular, Part, Seen
 from playerstate.core.row import Row
-from playerstate.core.schema import TypeName
+from playerstate.core.schema import KeySpec, TypeName
 from playerstate.core.types.register import Written
-from playerstate.core.wire import ROW_VERSION, encode_record, encode_row, encode_update
+from playerstate.core.version_vector import format_vector, total
+from playerstate.core.views import value_json
+from playerstate.core.wire import ROW_VERSION, encode_notices, encode_record, encode_row, encode_update
 
 HERE = Path(__file__).parent
 NOW_MS = 1_700_000_000_000
@@ -52,6 +53,8 @@ STATES: dict[TypeName, Any] = {
         "us-east-1": {"sword": [-1, {}, 2], "potion": 3},
     },
 }
+
+SPECS: dict[TypeName, KeySpec] = {name: KeySpec(type=name) for name in STATES}
 
 EFFECTS: dict[TypeName, list[Effect]] = {
     "counter": [Effect("add", delta=2**70)],
@@ -100,20 +103,31 @@ def update(type_name: TypeName) -> Update:
     return Update(ops, "game-8", 41, NOW_MS, "eu-west-1:4,us-east-1:12", "us-east-1:12")
 
 
-def vectors() -> dict[str, Any]:
-    """File name -> its contents."""
-    updates = {name: update(name) for name in STATES}
+def notice(type_name: TypeName) -> Notice:
+    """A notice of a write of that row."""
+    of = row(type_name)
+    value = msgspec.Raw(value_json(of.state, SPECS[type_name]))
+    version = format_vector(of.vector)
+    return Notice("anna", type_name, "us-east-1", version, total(of.vector), NOW_MS + 1, value, because=of.because)
+
+
+def vectors() -> dict[str, dict[str, Any]]:
+    """File name -> name of a vector -> the vector."""
+    rows, updates, notices = ({name: make(name) for name in STATES} for make in (row, update, notice))
     record = encode_record(NOW_MS, [encode_update(update) for update in updates.values()])
     return {
-        "rows": {name: {"hex": encode_row(row(name)).hex(), "says": as_json(row(name))} for name in STATES},
-        "updates": {n: {"hex": encode_update(u).hex(), "json": msgspec.json.encode(u).decode()} for n, u in updates.items()},
-        "record": {"hex": record.hex()},
+        "rows": {
+            n: {"hex": encode_row(r).hex(), "says": text(r), "value": text(notices[n].after)} for n, r in rows.items()
+        },
+        "updates": {n: {"hex": encode_update(u).hex(), "says": text(u)} for n, u in updates.items()},
+        "records": {"all": {"hex": record.hex()}},
+        "notices": {"all": {"says": encode_notices(list(notices.values())).decode()}},
     }
 
 
-def as_json(value: object) -> Any:
-    """What a value says, as plain JSON data."""
-    return json.loads(msgspec.json.encode(value))
+def text(value: object) -> str:
+    """What a value says, as JSON text."""
+    return msgspec.json.encode(value).decode()
 
 
 if __name__ == "__main__":
