@@ -67,6 +67,8 @@ class RemoteNode(PlayerState):
 
     def send_many(self, updates: Sequence[AnyUpdate]) -> list[Answer]:
         """Send updates in order; one that is none at all is rejected here already."""
+        if not updates:
+            raise InvalidUpdate("A batch has at least one update", code="empty")
         answers: dict[int, Answer] = {}
         wrapped: dict[int, protocol.WireUpdate] = {}
         for index, update in enumerate(updates):
@@ -93,14 +95,18 @@ class RemoteNode(PlayerState):
 
     def watch(self, player_id: str, *, timeout_s: float = 1.0) -> Iterator[View | None]:
         """Views of a player as they change. Ends with `Unavailable` when the node goes."""
-        with contextlib.closing(self._open()) as connection:
+        connection = self._open()
+        try:
             connection.settimeout(timeout_s + CALL_TIMEOUT_S)
-            try:
-                protocol.send_frame(connection, protocol.Watch(player_id, timeout_s))
-                while True:
-                    yield _result(protocol.receive_frame(connection), View | None)
-            except OSError as exc:
-                raise Unavailable(f"the node went away: {exc}") from exc
+            protocol.send_frame(connection, protocol.Watch(player_id, timeout_s))
+            _result(protocol.receive_frame(connection), None)  # from here on the node listens
+        except OSError as exc:
+            connection.close()
+            raise Unavailable(f"the node went away: {exc}") from exc
+        except BaseException:
+            connection.close()
+            raise
+        return _watched(connection)
 
     def history(
         self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
@@ -176,6 +182,15 @@ class RemoteNode(PlayerState):
             connection.close()
             raise Unavailable(f"no node answers on {self._folder}: {exc}") from exc
         return connection
+
+
+def _watched(connection: socket.socket) -> Iterator[View | None]:
+    with contextlib.closing(connection):
+        try:
+            while True:
+                yield _result(protocol.receive_frame(connection), View | None)
+        except OSError as exc:
+            raise Unavailable(f"the node went away: {exc}") from exc
 
 
 def _result(frame: bytes | None, result: Any) -> Any:

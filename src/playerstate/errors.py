@@ -6,7 +6,6 @@
     ├── NotNow                 definite: nothing was done, the same call may be made again
     │   ├── Unavailable        a part does not answer
     │   └── SlowDown           more than can be handled; `retry_after_s` says when
-    ├── ConditionFailed        somebody else wrote first: read again, decide again
     ├── OutcomeUnknown         indefinite: repeat only with the same producer and sequence
     ├── InvariantViolated      a promise is broken: stop, and tell a person
     └── StartRefused           the node cannot run on this folder or with these settings
@@ -55,10 +54,6 @@ class SlowDown(NotNow):
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-
-
-class ConditionFailed(PlayerStateError):
-    """A row was not as it had been read. Read again and decide again."""
 
 
 class OutcomeUnknown(PlayerStateError):

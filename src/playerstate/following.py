@@ -104,6 +104,7 @@ class FollowerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            start_new_session=True,  # Ctrl-C at a terminal is for the node, which then ends this process
         )
         if process.stdin is None:
             raise Unavailable("the follower has no pipe")

@@ -80,6 +80,7 @@ class Node:
             self.cache_url = self._valkey.url if self._valkey else str(options.cache_url)
             self._parts = FolderParts.open(path, self.cache_url)
             opened.callback(self._parts.close)
+            self._distrust_checkpoints()
             for queue in self._parts.queues.values():
                 queue.release()  # nobody else holds the folder, so nobody works on what was received
             graph = LadybugGraph(path / "graph", self.schema)
@@ -187,6 +188,13 @@ class Node:
                     self._collect_dead_messages()
             except PlayerStateError as exc:
                 log.warning("the supervisor tries again", error=str(exc))
+
+    def _distrust_checkpoints(self) -> None:
+        """A consumer beyond the end of its log has come from another log: somebody has removed the file."""
+        for consumer, head in (("apply", self._parts.stream.head()), ("project", self._parts.store.changes.head())):
+            if self._parts.checkpoints.load(consumer) > head:
+                log.warning("a log is shorter than its consumer has come; it is read from the start", stage=consumer)
+                self._parts.checkpoints.save(consumer, 0)
 
     def _collect_dead_messages(self) -> None:
         """Put what no consumer could take among the dead letters, where an operator finds it."""

@@ -28,6 +28,8 @@ from playerstate.stages.project import Group, Project
 CONSUMER_GROUPS: dict[Stage, Wants] = {"link": Wants.EDGES, "audit": Wants.EVERYTHING}
 """The consumer groups that every node has, by the name of the stage that is fed."""
 
+ATTEMPTS_MAX = 20
+"""How often a message is tried: every kill of a node in the middle of one counts, and is not the message's fault."""
 KEPT_MAX = 20_000
 """How many working copies of rows apply keeps: some 40 MB at 1 KB a row."""
 
@@ -70,7 +72,10 @@ class FolderParts:
                 keep(SqliteCheckpoints(path / "checkpoints.db")),
                 keep(SqliteStore(path / "store.db")),
                 keep(ValkeyCache.open(cache_url)),
-                {name: keep(SqliteQueue(path / f"queue-{name}.db", clock)) for name in CONSUMER_GROUPS},
+                {
+                    name: keep(SqliteQueue(path / f"queue-{name}.db", clock, attempts_max=ATTEMPTS_MAX))
+                    for name in CONSUMER_GROUPS
+                },
                 keep(SqliteAudit(path / "audit.db")),
                 keep(SqliteDeadLetters(path / "dead-letters.db")),
             )

@@ -94,6 +94,13 @@ class StreamSuite(Suite, ABC):
         assert stream.trim(0) == 0
         assert bodies_of(stream) == [b"c"]
 
+    def test_trimming_many(self, stream: Stream) -> None:
+        """However many records there are to delete, they are gone when `trim` returns, and no other."""
+        stream.append(records(*[f"r{n}" for n in range(4_000)]))
+        last = stream.append(records(*[f"r{n}" for n in range(4_000, 6_001)]))
+        assert stream.trim(last - 1) == 6_000
+        assert bodies_of(stream) == [b"r6000"]
+
     def test_positions_are_never_used_again(self, stream: Stream) -> None:
         """After everything was trimmed the head stays, and what is appended then lies beyond it."""
         head = stream.append(records("a", "b", "c"))

@@ -6,6 +6,7 @@ together are what lies above the minimum, and a refusal is `insufficient` or `ri
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -93,13 +94,13 @@ class EscrowLaws(Laws):
     starting: ClassVar[dict[str, int]] = {}
     """What regions hold before anybody wrote."""
 
+    @abstractmethod
     def accounts(self, row: Row[Any]) -> dict[str, dict[str, escrow.Packed]]:
         """Item -> region -> account."""
-        raise NotImplementedError
 
-    def give(self, state: Any, giver: str, op: Op) -> Any:
+    @abstractmethod
+    def give(self, state: Any, giver: str, gift: Op) -> Any:
         """The state after the giving of rights."""
-        raise NotImplementedError
 
     def apply(self, state: Any, op: Op, at: At) -> Any:
         return self.give(state, at.region, op) if op.op == "give" else super().apply(state, op, at)
@@ -174,8 +175,8 @@ class BoundedCounterLaws(EscrowLaws):
     def accounts(self, row: Row[Any]) -> dict[str, dict[str, escrow.Packed]]:
         return {THE_NUMBER: row.state}
 
-    def give(self, state: Any, giver: str, op: Op) -> Any:
-        account = escrow.give(state, giver, op.field, op.n, self.starting)
+    def give(self, state: Any, giver: str, gift: Op) -> Any:
+        account = escrow.give(state, giver, gift.field, gift.n, self.starting)
         return {**state, giver: account} if account is not None else state
 
 
@@ -213,11 +214,11 @@ class TestInventory(EscrowLaws):
         items = {item for own in row.state.values() for item in own}
         return {i: {r: own[i] for r, own in row.state.items() if i in own} for i in sorted(items)}
 
-    def give(self, state: Any, giver: str, op: Op) -> Any:
-        accounts = {region: own[op.item] for region, own in state.items() if op.item in own}
-        account = escrow.give(accounts, giver, op.field, op.n, self.starting)
+    def give(self, state: Any, giver: str, gift: Op) -> Any:
+        accounts = {region: own[gift.item] for region, own in state.items() if gift.item in own}
+        account = escrow.give(accounts, giver, gift.field, gift.n, self.starting)
         own = state.get(giver, {})
-        return {**state, giver: {**own, op.item: account}} if account is not None else state
+        return {**state, giver: {**own, gift.item: account}} if account is not None else state
 
 
 def outstanding(accounts: dict[str, escrow.Packed], region: str) -> int:

@@ -164,6 +164,22 @@ def test_a_refusal_takes_a_step_that_remembers_it(cluster: Cluster) -> None:
     assert [(c.status, c.reason, c.effects) for c in row.because] == [(Status.REFUSED, Reason.INSUFFICIENT, [])]
 
 
+def test_a_write_names_the_row_that_it_was_made_from(cluster: Cluster) -> None:
+    """Its condition is the version of the region's own row, whatever other rows were joined."""
+    cluster.send("a", update(op("score", "add", n=1)))
+    cluster.send("b", update(op("score", "add", n=2), producer="b"))
+    cluster.settle()
+    cluster.send("a", update(op("score", "add", n=3), sequence=2))
+    first, other, second = cluster.writes
+    assert [(w.region, w.seen, w.version) for w in cluster.writes] == [
+        ("a", None, "a:1"),
+        ("b", None, "b:1"),
+        ("a", "a:1", "a:2,b:1"),
+    ]
+    assert (first.old, other.old, second.old) == (None, None, first.new)
+    assert cluster.value("a", "score") == 6
+
+
 def test_what_is_wanted_leaves_out_the_update_s_other_operations(cluster: Cluster) -> None:
     """Region b lacks 95 of 100 after the 5 that the same update adds; neither those nor the score stay."""
     cluster.send("a", update(op("gold", "add", n=96)))

@@ -211,3 +211,29 @@ def test_nothing_is_left_running(tmp_path: Path) -> None:
     listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(folder) not in listing
     assert not (folder / "node.sock").exists()
+
+
+def test_a_log_that_was_removed_starts_anew(tmp_path: Path) -> None:
+    """Positions of another log mean nothing: what is accepted after `stream.db` was removed is applied."""
+    folder = tmp_path / "data"
+    with Node(folder, options=THREADS) as node:
+        node.service.send_many([gold("ada", 1) for _ in range(3)])
+        node.service.send(gold("ada", 1))
+        assert node.service.drain(timeout_s=LIMIT_S)
+    for file in folder.glob("stream.db*"):
+        file.unlink()
+    with Node(folder, options=THREADS) as node:
+        node.service.send(gold("ada", 1))
+        assert node.service.drain(timeout_s=LIMIT_S)
+        assert node.service.get("ada", "gold").decoded() == 5
+
+
+def test_a_folder_with_a_long_path_is_served(tmp_path: Path) -> None:
+    """A socket's path is short everywhere; the folder's need not be."""
+    folder = tmp_path / ("x" * 90) / "data"
+    for _ in range(2):
+        with Node(folder, options=THREADS) as node, playerstate.open(folder) as remote:
+            watch = remote.watch("ada", timeout_s=0.05)
+            remote.send(gold("ada", 2))
+            wait_until(lambda: (view := next(watch)) is not None and view.decoded() > 0, "no view came")  # noqa: B023
+            assert node.service.drain(timeout_s=LIMIT_S)

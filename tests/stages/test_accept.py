@@ -6,7 +6,7 @@ import pytest
 
 from playerstate.core.answers import Accepted, Rejected
 from playerstate.core.wire import decode_record
-from playerstate.errors import SlowDown, Unavailable
+from playerstate.errors import InvalidUpdate, OutcomeUnknown, SlowDown, Unavailable
 from playerstate.stages.accept import LAG_MAX, RECORD_BYTES_MAX, Accept, Lanes
 from stages.world import NOW_MS, World, records
 
@@ -79,20 +79,29 @@ def test_slows_down_when_apply_lags() -> None:
     assert not records(world)
 
 
-def test_a_failed_append_uses_its_sequences_up() -> None:
-    """A number is never given to two updates, whatever became of the first."""
+@pytest.mark.parametrize(("error", "sequence"), [(Unavailable, 1), (OutcomeUnknown, 2)])
+def test_only_numbers_that_may_be_on_the_stream_are_used_up(error: type[Exception], sequence: int) -> None:
+    """Numbers stay near the stream's positions, which new ones are counted from; none is given to two updates."""
     world = World()
 
     class Failing:
         def append(self, batch: object) -> int:
-            raise Unavailable("disk full")
+            raise error("disk full")
 
     lanes = Lanes("test", 1)
-    with pytest.raises(Unavailable):
+    with pytest.raises(error):
         Accept(world.schema, Failing(), world.clock, lanes).handle([gold()])  # type: ignore[arg-type]
-    (answer,) = Accept(world.schema, world.stream, world.clock, lanes).handle([gold()])
-    assert isinstance(answer, Accepted)
-    assert answer.sequence == 2
+    too_large = {"ops": [{"player_id": "ada", "state_key": "loadout", "op": "set", "value": "x" * 16_000}] * 6}
+    rejected, accepted = Accept(world.schema, world.stream, world.clock, lanes).handle([too_large, gold()])
+    assert isinstance(rejected, Rejected)
+    assert isinstance(accepted, Accepted)
+    assert accepted.sequence == sequence
+
+
+def test_an_empty_batch_is_refused() -> None:
+    """There is nothing to acknowledge."""
+    with pytest.raises(InvalidUpdate, match="at least one update"):
+        World().accept.handle([])
 
 
 def test_calls_at_the_same_time_use_different_producers() -> None:
@@ -100,6 +109,6 @@ def test_calls_at_the_same_time_use_different_producers() -> None:
     lanes = Lanes("test", 7)
     with lanes.borrow() as first, lanes.borrow() as second:
         assert first.producer != second.producer
-        assert (first.take(), first.take(), second.take()) == (7, 8, 7)
+        assert (first.next_sequence, second.next_sequence) == (7, 7)
     with lanes.borrow() as again:
         assert again in (first, second)

@@ -64,6 +64,7 @@ def test_bad_updates_are_put_aside_and_the_others_applied() -> None:
     assert world.dead_letters.find(Identity("game-1", 9, "ada", "nonsense")) == letters[2]
     world.apply.handle(records(world))
     assert world.dead_letters.count() == 5
+    assert decode_any_updates(letters[2].body) == [bad_key], "sending it again must not repeat the good ones beside it"
 
 
 class Interfering(World):

@@ -50,7 +50,7 @@ def send_lines(node: PlayerState, path: Path, *, producer: str | None, wait_s: f
     finally:
         _show_summary(sender, name, as_json=as_json)
     if not sender.lines:
-        raise InvalidUpdate("The input has no updates", code="empty")
+        raise InvalidUpdate("A batch has at least one update", code="empty")
     return sender.exit_code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import structlog
@@ -10,4 +11,15 @@ import structlog
 def log_to_stderr() -> None:
     """Send structured logs to standard error, unless the program has configured them. Standard output is not ours."""
     if not structlog.is_configured():
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+        rendering: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer()]
+        if not sys.stderr.isatty():
+            rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                *rendering,
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )

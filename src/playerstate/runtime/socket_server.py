@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import socket
 import socketserver
+import stat
 import tempfile
 import threading
 from pathlib import Path
@@ -17,7 +19,7 @@ import structlog
 from playerstate.api import PlayerState
 from playerstate.core.answers import Answer, Rejected
 from playerstate.core.model import Update
-from playerstate.errors import InvalidUpdate, PlayerStateError
+from playerstate.errors import InvalidUpdate, PlayerStateError, StartRefused
 from playerstate.runtime import protocol
 from playerstate.runtime.protocol import Reply, Request, SendMany, Watch
 
@@ -138,7 +140,9 @@ class _Handler(socketserver.BaseRequestHandler):
             self._reply_problem(PlayerStateError(f"{type(exc).__name__}: {exc}"))
 
     def _watch(self, request: Watch) -> None:
-        for view in self.server.node.watch(request.player_id, timeout_s=request.timeout_s):
+        views = self.server.node.watch(request.player_id, timeout_s=request.timeout_s)
+        protocol.send_frame(self.request, Reply(ok=True, body=b"null"))  # from here on nothing is missed
+        for view in views:
             protocol.send_frame(self.request, Reply(ok=True, body=_encode(view)))
 
     def _reply_problem(self, error: PlayerStateError) -> None:
@@ -185,12 +189,20 @@ def _send_many(node: PlayerState, wrapped: list[protocol.WireUpdate]) -> list[An
             readable[index] = protocol.unwrap_update(update)
         except InvalidUpdate as exc:
             answers[index] = Rejected.of(exc)
-    answers.update(zip(readable, node.send_many(list(readable.values())), strict=True))
+    if readable or not wrapped:
+        answers.update(zip(readable, node.send_many(list(readable.values())), strict=True))
     return [answers[index] for index in range(len(wrapped))]
 
 
 def _socket_path(folder: Path) -> Path:
+    """In the folder, or, where its path is too long for a socket's, in a private one that follows from it."""
     path = folder.resolve() / "node.sock"
     if len(str(path)) <= SOCKET_PATH_MAX:
         return path
-    return Path(tempfile.mkdtemp(prefix="playerstate-")) / "node.sock"
+    name = f"playerstate-{os.getuid()}-{hashlib.sha256(bytes(path)).hexdigest()[:16]}"
+    private = Path(tempfile.gettempdir()) / name
+    private.mkdir(mode=0o700, exist_ok=True)
+    about = private.stat(follow_symlinks=False)
+    if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode) or about.st_mode & 0o077:
+        raise StartRefused(f"{private}, where the node's socket would be, is not private")
+    return private / "node.sock"

@@ -20,7 +20,7 @@ from playerstate.core.model import Update
 from playerstate.core.producers import OWN_PRODUCER_PREFIX
 from playerstate.core.schema import Schema
 from playerstate.core.wire import convert_update, decode_json_update, encode_record, encode_update
-from playerstate.errors import InvalidUpdate, SlowDown
+from playerstate.errors import InvalidUpdate, NotNow, SlowDown
 from playerstate.ports.clock import Clock
 from playerstate.ports.stream import NewRecord, Stream
 
@@ -61,17 +61,11 @@ class Lanes:
 
 
 class Lane:
-    """One producer of accept's own."""
+    """One producer of accept's own, and the number that its next update will have."""
 
     def __init__(self, producer: str, next_sequence: int) -> None:
         self.producer = producer
-        self._next_sequence = next_sequence
-
-    def take(self) -> int:
-        """The next sequence."""
-        sequence = self._next_sequence
-        self._next_sequence += 1
-        return sequence
+        self.next_sequence = next_sequence
 
 
 class Accept:
@@ -87,15 +81,18 @@ class Accept:
         self._lag = lag
 
     def handle(self, requests: Sequence[AnyUpdate]) -> list[Answer]:
-        """Take the updates, in order; the answer to each.
+        """Take the updates, in order; the answer to each. Raises `InvalidUpdate` if there are none.
 
         Raises `SlowDown` if too much waits already, `Unavailable` if nothing was taken, `OutcomeUnknown` if that cannot
         be told.
         """
         if self._lag() > LAG_MAX:
             raise SlowDown("too many updates wait to be applied", retry_after_s=1.0)
+        if not requests:
+            raise InvalidUpdate("A batch has at least one update", code="empty")
         now = self._clock.now_ms()
         with self._lanes.borrow() as lane:
+            first_sequence = lane.next_sequence
             answers: list[Answer] = []
             records = _Records(now)
             for request in requests:
@@ -106,12 +103,18 @@ class Accept:
                 except InvalidUpdate as exc:
                     answers.append(Rejected.of(exc))
                     continue
+                if update.producer == lane.producer:
+                    lane.next_sequence += 1
                 player_id, state_key = update.first_key
                 records.add(player_id, body)
                 answers.append(Accepted(update.producer, update.sequence, player_id, state_key))
             batch = records.finish()
             if batch:
-                self._stream.append(batch)
+                try:
+                    self._stream.append(batch)
+                except NotNow:
+                    lane.next_sequence = first_sequence  # nothing was appended, so nothing has these numbers
+                    raise
         return answers
 
     def _complete(self, request: AnyUpdate, now: int, lane: Lane) -> Update:
@@ -129,7 +132,7 @@ class Accept:
                 "A sequence needs the producer that it belongs to", code="bad_sequence", where="$.sequence"
             )
         self._checker.check_content(update)
-        return msgspec.structs.replace(update, producer=lane.producer, sequence=lane.take())
+        return msgspec.structs.replace(update, producer=lane.producer, sequence=lane.next_sequence)
 
 
 class _Records:

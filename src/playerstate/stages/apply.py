@@ -88,7 +88,7 @@ class Apply:
             self._kept.clear()  # they have moved on, and nobody knows whether the store has
             raise
         if items:
-            raise Unavailable(f"rows of {items[0].update.first_key} keep changing under the writes")
+            raise Unavailable("rows keep changing under the writes")
         if letters:
             self._dead_letters.put(letters)
             applied.outcomes[Status.DEAD] += len(letters)
@@ -140,7 +140,7 @@ class Apply:
                         raise update
                     self._checker.check(update)
                 except InvalidUpdate as exc:
-                    body = bodies[index] if bodies else record.body
+                    body = encode_update(update) if isinstance(update, Update) else bodies[index]
                     letters.append(_letter(f"{place}-{index:04d}", now, exc, body, update))
                 else:
                     items.append(Item(f"{place}-{index:04d}", accepted_at, update, len(record.body)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Database:
         self._path = path
         self._durable = durable
         self._write_lock = threading.Lock()
-        self._readers = threading.local()
+        self._idle_readers: list[sqlite3.Connection] = []  # appending and popping are atomic
         self._all: list[sqlite3.Connection] = []
         self._closed = False
         with translated(path):
@@ -57,19 +57,24 @@ class Database:
                 raise
             self._commit()
 
-    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+    def read(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
         """The rows of a query."""
-        with translated(self._path):
-            return self.reader().execute(sql, parameters).fetchall()
+        with self.reading() as connection:
+            return connection.execute(sql, parameters).fetchall()
 
-    def reader(self) -> sqlite3.Connection:
-        """A connection for reading, of the calling thread's own."""
-        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
-        if connection is None:
-            connection = self._connect()
-            connection.execute("PRAGMA query_only = ON")
-            self._readers.connection = connection
-        return connection
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for reading, which nobody else uses meanwhile."""
+        with translated(self._path):
+            try:
+                connection = self._idle_readers.pop()
+            except IndexError:
+                connection = self._connect()
+                connection.execute("PRAGMA query_only = ON")
+            try:
+                yield connection
+            finally:
+                self._idle_readers.append(connection)
 
     def delete_up_to(self, table: str, position: int) -> int:
         """Delete a log's rows up to a position, some at a time, so that writers need not wait for all of it."""

@@ -9,9 +9,13 @@ from playerstate.backends.sqlite.database import Database
 from playerstate.ports.clock import Clock
 from playerstate.ports.queue import Message
 
+_VISIBLE = "(visible_at <= :now OR visible_at > :never)"
+"""A message hidden for longer than one can be was hidden before the clock was set back."""
+HIDDEN_MAX_MS = 12 * 3600 * 1000
+
 _RECEIVE = (
-    "UPDATE messages SET visible_at = ?, attempt = attempt + 1 "
-    "WHERE id IN (SELECT id FROM messages WHERE visible_at <= ? LIMIT ?) RETURNING id, attempt, body"
+    "UPDATE messages SET visible_at = :hidden_until, attempt = attempt + 1 "
+    f"WHERE id IN (SELECT id FROM messages WHERE {_VISIBLE} LIMIT :limit) RETURNING id, attempt, body"
 )
 
 
@@ -31,13 +35,13 @@ class SqliteQueue:
     def receive(self, limit: int, *, visibility_s: float) -> list[Message]:
         """Up to `limit` visible messages."""
         now = self._clock.now_ms()
-        if not self._database.read("SELECT 1 FROM messages WHERE visible_at <= ? LIMIT 1", (now,)):
+        times = {"now": now, "hidden_until": now + int(visibility_s * 1000), "never": now + HIDDEN_MAX_MS}
+        if not self._database.read(f"SELECT 1 FROM messages WHERE {_VISIBLE} LIMIT 1", times):
             return []
         messages: list[Message] = []
         with self._database.transaction() as connection:
             while len(messages) < limit:
-                parameters = (now + int(visibility_s * 1000), now, limit - len(messages))
-                rows = connection.execute(_RECEIVE, parameters).fetchall()
+                rows = connection.execute(_RECEIVE, {**times, "limit": limit - len(messages)}).fetchall()
                 spent = [(id_, body) for id_, attempt, body in rows if attempt > self._attempts_max]
                 messages += [
                     Message(f"{id_}.{attempt}", body, attempt)
@@ -54,7 +58,8 @@ class SqliteQueue:
         """Delete messages that were received."""
         with self._database.transaction() as connection:
             connection.executemany(
-                "DELETE FROM messages WHERE id = ? AND attempt = ?", [receipt.split(".") for receipt in receipts]
+                "DELETE FROM messages WHERE id = ? AND attempt = ?",
+                [receipt.partition(".")[::2] for receipt in receipts],
             )
 
     def depth(self) -> int:
@@ -71,10 +76,9 @@ class SqliteQueue:
             connection.execute("DELETE FROM dead WHERE id IN (SELECT id FROM dead ORDER BY id LIMIT ?)", (count,))
 
     def release(self) -> None:
-        """Make every message visible, as if this had been no attempt: whoever had received them is gone."""
-        sql = "UPDATE messages SET visible_at = 0, attempt = max(attempt - 1, 0) WHERE visible_at > 0"
+        """Make every message visible: whoever had received them is gone."""
         with self._database.transaction() as connection:
-            connection.execute(sql)
+            connection.execute("UPDATE messages SET visible_at = 0 WHERE visible_at > 0")
 
     def close(self) -> None:
         """Close the file."""

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from playerstate.backends.sqlite.database import Database, translated
+from playerstate.backends.sqlite.database import Database
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
 from playerstate.ports.store import Change
@@ -35,14 +35,14 @@ class SqliteStore:
 
     def load(self, keys: Sequence[Key]) -> dict[Key, dict[str, bytes]]:
         """All regions' rows of each key."""
-        with translated(self._path):
-            execute = self._database.reader().execute
-            loaded = {}
+        loaded = {}
+        with self._database.reading() as connection:
+            execute = connection.execute
             for key in keys:
                 player_id, state_key = key
                 found = execute(_LOAD_KEY, (player_id, f"{state_key}#", f"{state_key}{_JUST_AFTER_HASH}")).fetchall()
                 loaded[key] = {range_key[len(state_key) + 1 :]: body for range_key, body in found}
-            return loaded
+        return loaded
 
     def load_player(self, player_id: str) -> dict[Key, dict[str, bytes]]:
         """All rows of a player."""
