@@ -163,7 +163,7 @@ class Node:
             parts.stream,
             self._clock,
             lanes,
-            lag=lambda: parts.stream.head() - self._apply.position,
+            applied=lambda: self._apply.position,
         )
         return Service(
             self.schema, self.parts, accept, stats=self.stats, on_accepted=self._apply_loop.wake, on_close=self.close

@@ -69,16 +69,17 @@ class Lane:
 
 
 class Accept:
-    """The stage. `lag` tells how many records wait for apply."""
+    """The stage. `applied` tells how far on the stream apply has come."""
 
     def __init__(
-        self, schema: Schema, stream: Stream, clock: Clock, lanes: Lanes, lag: Callable[[], int] = lambda: 0
+        self, schema: Schema, stream: Stream, clock: Clock, lanes: Lanes, applied: Callable[[], int] | None = None
     ) -> None:
         self._checker = Checker(schema)
         self._stream = stream
         self._clock = clock
         self._lanes = lanes
-        self._lag = lag
+        self._applied = applied
+        self._head = stream.head()
 
     def handle(self, requests: Sequence[AnyUpdate]) -> list[Answer]:
         """Take the updates, in order; the answer to each. Raises `InvalidUpdate` if there are none.
@@ -86,7 +87,7 @@ class Accept:
         Raises `SlowDown` if too much waits already, `Unavailable` if nothing was taken, `OutcomeUnknown` if that cannot
         be told.
         """
-        if self._lag() > LAG_MAX:
+        if self._applied is not None and self._head - self._applied() > LAG_MAX:
             raise SlowDown("too many updates wait to be applied", retry_after_s=1.0)
         if not requests:
             raise InvalidUpdate("A batch has at least one update", code="empty")
@@ -111,7 +112,7 @@ class Accept:
             batch = records.finish()
             if batch:
                 try:
-                    self._stream.append(batch)
+                    self._head = self._stream.append(batch)
                 except NotNow:
                     lane.next_sequence = first_sequence  # nothing was appended, so nothing has these numbers
                     raise

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 
-from playerstate.backends.sqlite.database import Database
+from playerstate.backends.sqlite.database import Database, insert_many
 from playerstate.core.model import Cause, Transition
 from playerstate.core.numbers import pack, unpack_extension
 
 _decode_causes = msgspec.msgpack.Decoder(list[Cause], ext_hook=unpack_extension).decode
 
 _COLUMNS = "player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes"
-_INSERT = f"INSERT INTO transitions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT = f"INSERT INTO transitions ({_COLUMNS})"
 
 
 class SqliteAudit:
@@ -42,7 +42,7 @@ class SqliteAudit:
             for t in transitions
         ]
         with self._database.transaction() as connection:
-            connection.executemany(_INSERT, rows)
+            insert_many(connection, _INSERT, rows, suffix="ON CONFLICT DO NOTHING")
 
     def history(
         self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100

@@ -17,6 +17,7 @@ FORMAT_VERSION = 1
 
 BUSY_TIMEOUT_S = 10.0
 DELETE_AT_ONCE_MAX = 1_000
+ROWS_PER_STATEMENT = 100
 
 
 class Database:
@@ -111,6 +112,21 @@ class Database:
                 raise OutcomeUnknown(f"a commit to {self._path.name} failed: {exc}") from exc
             self._writer.execute("ROLLBACK")
             raise
+
+
+def insert_many(
+    connection: sqlite3.Connection, insert: str, rows: Sequence[tuple[Any, ...]], *, suffix: str = ""
+) -> None:
+    """Insert rows, many a statement: it is cheaper, and threads hand the interpreter to and fro less often."""
+    whole = len(rows) - len(rows) % ROWS_PER_STATEMENT
+    if whole:
+        one = f"({', '.join('?' * len(rows[0]))})"
+        statement = f"{insert} VALUES {', '.join([one] * ROWS_PER_STATEMENT)} {suffix}"
+        for start in range(0, whole, ROWS_PER_STATEMENT):
+            connection.execute(statement, [value for row in rows[start : start + ROWS_PER_STATEMENT] for value in row])
+    if whole < len(rows):
+        single = f"{insert} VALUES ({', '.join('?' * len(rows[0]))}) {suffix}"
+        connection.executemany(single, rows[whole:])
 
 
 @contextlib.contextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from playerstate.backends.sqlite.database import Database
+from playerstate.backends.sqlite.database import Database, insert_many
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
 from playerstate.ports.store import Change
@@ -16,7 +16,8 @@ _INSERT = (
     "ON CONFLICT (player_id, range_key) DO NOTHING"
 )
 _UPDATE = "UPDATE rows SET version_vector = ?, body = ? WHERE player_id = ? AND range_key = ? AND version_vector = ?"
-_CHANGE = "INSERT INTO changes (player_id, range_key, old, new) VALUES (?, ?, ?, ?)"
+_CHANGES = "INSERT INTO changes (player_id, range_key, old, new)"
+_CHANGE = f"{_CHANGES} VALUES (?, ?, ?, ?)"
 _LOAD_KEY = "SELECT range_key, body FROM rows WHERE player_id = ? AND range_key > ? AND range_key < ?"
 _LOAD_PLAYER = "SELECT range_key, body FROM rows WHERE player_id = ?"
 _NEXT_PLAYER = "SELECT player_id FROM rows WHERE player_id > ? ORDER BY player_id LIMIT 1"
@@ -29,7 +30,6 @@ class SqliteStore:
     """A `Store`; its `changes` are the `Changes` of the same file."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._database = Database(path, "store")
         self.changes = SqliteChanges(self._database)
 
@@ -55,9 +55,7 @@ class SqliteStore:
     def commit(self, groups: Sequence[Sequence[Write]]) -> list[bool]:
         """Try each group, all in one transaction of the file."""
         with self._database.transaction() as connection:
-            if _commit_all(connection, groups):
-                return [True] * len(groups)
-            return [_commit_one(connection, group) for group in groups]
+            return [ok for wave in _waves(groups) for ok in _commit_wave(connection, wave)]
 
     def keys(self, after: Key | None, limit: int) -> list[Key]:
         """The next keys in the order of player and state key."""
@@ -108,14 +106,30 @@ class SqliteChanges:
         return self._database.delete_up_to("changes", up_to)
 
 
-def _commit_all(connection: sqlite3.Connection, groups: Sequence[Sequence[Write]]) -> bool:
-    """Write everything at once, which is the usual case; False, with nothing written, if a condition failed.
+def _waves(groups: Sequence[Sequence[Write]]) -> Iterator[list[Sequence[Write]]]:
+    """The groups in their order, cut wherever one writes a row that one before it has written."""
+    wave: list[Sequence[Write]] = []
+    touched: set[tuple[Key, str]] = set()
+    for group in groups:
+        rows = {(write.key, write.region) for write in group}
+        if not touched.isdisjoint(rows):
+            yield wave
+            wave, touched = [], set()
+        wave.append(group)
+        touched |= rows
+    yield wave
 
-    A row that is written twice in the call has to be written in order, so such calls are left to `_commit_one`.
-    """
+
+def _commit_wave(connection: sqlite3.Connection, groups: Sequence[Sequence[Write]]) -> list[bool]:
+    """Write groups that have no row in common: all at once, or, where a condition fails, one by one."""
     writes = [write for group in groups for write in group]
-    if len({(write.key, write.region) for write in writes}) < len(writes):
-        return False
+    if _commit_at_once(connection, writes):
+        return [True] * len(groups)
+    return [_commit_one(connection, group) for group in groups]
+
+
+def _commit_at_once(connection: sqlite3.Connection, writes: Sequence[Write]) -> bool:
+    """Write everything; False, with nothing written, if a condition failed."""
     new = [write for write in writes if write.seen is None]
     known = [write for write in writes if write.seen is not None]
     connection.execute("SAVEPOINT everything")
@@ -129,7 +143,7 @@ def _commit_all(connection: sqlite3.Connection, groups: Sequence[Sequence[Write]
         connection.execute("ROLLBACK TO everything")
         connection.execute("RELEASE everything")
         return False
-    connection.executemany(_CHANGE, [(w.key.player_id, _range_key(w), w.old, w.new) for w in writes])
+    insert_many(connection, _CHANGES, [(w.key.player_id, _range_key(w), w.old, w.new) for w in writes])
     connection.execute("RELEASE everything")
     return True
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from playerstate.backends.sqlite.database import Database
+from playerstate.backends.sqlite.database import Database, insert_many
 from playerstate.errors import OutcomeUnknown, PlayerStateError
 from playerstate.ports.stream import NewRecord, StreamRecord
 
@@ -51,7 +51,7 @@ class SqliteStream:
         try:
             with self._database.transaction() as connection:
                 for call in calls:
-                    connection.executemany("INSERT INTO records (body) VALUES (?)", call.rows)
+                    insert_many(connection, "INSERT INTO records (body)", call.rows)
                     call.position = _number(connection.execute(_HEAD).fetchall())
         except PlayerStateError as exc:
             for call in calls:
