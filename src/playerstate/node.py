@@ -1,8 +1,9 @@
 """The embedded node: one region on one machine, in a data folder.
 
-    process 1   accept, apply, link, and whoever calls          (graph: one process only)
-    process 2   project, audit                                  (the follower)
-    process 3   valkey-server, on a private socket
+    the node         accept, link, and whoever calls             (the graph takes one process only)
+    a worker         apply
+    a worker         project, audit
+    valkey-server    on a private socket
 
 Everything that must survive is in the folder. Whatever is killed, the next start goes on from there.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -22,18 +23,18 @@ import structlog
 from playerstate.backends.ladybug.graph import LadybugGraph
 from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.core.answers import StageStats, Stats
+from playerstate.core.model import Stage
 from playerstate.errors import PlayerStateError
 from playerstate.folder import DataFolder
-from playerstate.follower import Followers
-from playerstate.following import FollowerHandle, FollowerProcess, FollowerThreads
 from playerstate.runtime.clock import SystemClock
-from playerstate.runtime.consumers import dead_message
+from playerstate.runtime.consumers import Report, dead_message
+from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.logs import log_to_stderr
-from playerstate.runtime.loop import Loop
 from playerstate.runtime.socket_server import SocketServer
 from playerstate.service import Parts, Service
 from playerstate.stages.accept import Accept, Lanes
-from playerstate.wiring import FolderParts, leader_consumers
+from playerstate.wiring import FolderParts, consumers
+from playerstate.workers import CrewHandle, WorkerProcess
 
 SUPERVISE_EVERY_S = 0.25
 TRIM_EVERY_S = 5.0
@@ -48,7 +49,7 @@ class Options(msgspec.Struct, frozen=True):
     """How a node runs. `cache_url` names a cache to use instead of one of the node's own."""
 
     region: str | None = None
-    followers: Literal["process", "thread"] = "process"
+    workers: Literal["process", "thread"] = "process"
     cache_url: str | None = None
     cache_megabytes_max: int = 1024
 
@@ -85,18 +86,9 @@ class Node:
                 queue.release()  # nobody else holds the folder, so nobody works on what was received
             graph = LadybugGraph(path / "graph", self.schema)
             opened.callback(graph.close)
-            self._apply, others = leader_consumers(self.schema, self.region, self._parts, graph)
-            self._apply_loop = Loop(self._apply, on_progress=self._changed)
-            self._loops = [self._apply_loop, *(Loop(consumer) for consumer in others)]
-            self._follower: FollowerHandle = (
-                FollowerProcess(path, self.region, self.cache_url)
-                if options.followers == "process"
-                else FollowerThreads(Followers(self.schema, self.region, self._parts))
-            )
-            opened.callback(self._follower.stop)
-            for loop in self._loops:
-                loop.start()
-                opened.callback(loop.stop)
+            self._crews = self._make_crews(path, options, graph)
+            for crew in reversed(self._crews.values()):  # the first to stop is the one that feeds the others
+                opened.callback(crew.stop)
             self._supervisor = threading.Thread(target=self._supervise, name="playerstate-supervisor", daemon=True)
             self._supervisor.start()
             opened.callback(self._stop_supervisor)
@@ -117,24 +109,23 @@ class Node:
     @property
     def alive(self) -> bool:
         """Whether every stage still runs. One that met a broken promise does not, and says so in its stats."""
-        return all(loop.alive for loop in self._loops) and self._follower.report().alive
+        return all(crew.report().alive for crew in self._crews.values())
 
     def stats(self) -> Stats:
         """What the node has done since it started."""
-        parts, report = self._parts, self._follower.report()
-        stages: dict[str, StageStats] = {loop.consumer.name: loop.consumer.stats for loop in self._loops}
-        stages |= report.stages
-        stages["apply"].lag = parts.stream.head() - self._apply.position
-        stages["project"].lag = parts.store.changes.head() - parts.checkpoints.load("project")
-        for name, queue in parts.queues.items():
-            stages[name].lag = queue.depth()
+        parts = self._parts
+        reports = {role: crew.report() for role, crew in self._crews.items()}
+        stages = {name: stats for report in reports.values() for name, stats in report.stages.items()}
+        lags: dict[Stage, int] = {name: queue.depth() for name, queue in parts.queues.items()}
+        lags["apply"] = parts.stream.head() - parts.checkpoints.load("apply")
+        lags["project"] = parts.store.changes.head() - parts.checkpoints.load("project")
         return Stats(
             self.region,
-            stages,
-            dict(Counter(self._apply.outcomes)),
-            report.freshness_ms,
+            {name: msgspec.structs.replace(stages.get(name, StageStats()), lag=lag) for name, lag in lags.items()},
+            reports[Role.APPLY].outcomes,
+            reports[Role.FOLLOW].freshness_ms,
             parts.dead_letters.count(),
-            self._apply.rows_written,
+            reports[Role.APPLY].rows_written,
         )
 
     def close(self) -> None:
@@ -163,14 +154,35 @@ class Node:
             parts.stream,
             self._clock,
             lanes,
-            applied=lambda: self._apply.position,
+            applied=lambda: self._crews[Role.APPLY].report().applied_to,
         )
         return Service(
-            self.schema, self.parts, accept, stats=self.stats, on_accepted=self._apply_loop.wake, on_close=self.close
+            self.schema,
+            self.parts,
+            accept,
+            stats=self.stats,
+            on_accepted=self._crews[Role.APPLY].wake,
+            on_close=self.close,
         )
 
-    def _changed(self) -> None:
-        self._follower.wake()
+    def _make_crews(self, path: Path, options: Options, graph: LadybugGraph) -> dict[Role, CrewHandle]:
+        """Start the crews: as processes, or all as threads of this one. Whoever is fed is there first."""
+
+        def threads(role: Role, on_progress: Callable[[], None] = lambda: None) -> Crew:
+            made = consumers(role, self.schema, self.region, self._parts, graph)
+            crew = Crew(made, on_progress=on_progress)
+            crew.start()
+            return crew
+
+        def process(role: Role) -> WorkerProcess:
+            first = Report(applied_to=self._parts.checkpoints.load("apply"))
+            return WorkerProcess(role, path, self.region, self.cache_url, first=first)
+
+        link = threads(Role.LINK)
+        if options.workers == "process":
+            return {Role.APPLY: process(Role.APPLY), Role.FOLLOW: process(Role.FOLLOW), Role.LINK: link}
+        follow = threads(Role.FOLLOW, link.wake)
+        return {Role.APPLY: threads(Role.APPLY, follow.wake), Role.FOLLOW: follow, Role.LINK: link}
 
     def _supervise(self) -> None:
         """Restart what has died, and let go of what every consumer has processed."""
@@ -180,10 +192,11 @@ class Node:
             try:
                 if self._valkey is not None and self._valkey.ensure_running():
                     log.warning("the cache had died and was started again")
-                self._follower.ensure_running()
+                for crew in self._crews.values():
+                    crew.ensure_running()
                 if since_trim >= TRIM_EVERY_S:
                     since_trim = 0.0
-                    self._parts.stream.trim(self._apply.position - TRIM_KEEP)
+                    self._parts.stream.trim(self._parts.checkpoints.load("apply") - TRIM_KEEP)
                     self._parts.store.changes.trim(self._parts.checkpoints.load("project") - TRIM_KEEP)
                     self._collect_dead_messages()
             except PlayerStateError as exc:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from playerstate.backends.ladybug.graph import LadybugGraph
 from playerstate.backends.sqlite.audit import SqliteAudit
 from playerstate.backends.sqlite.dead_letters import SqliteDeadLetters
 from playerstate.backends.sqlite.queue import SqliteQueue
@@ -18,8 +16,10 @@ from playerstate.backends.valkey.cache import ValkeyCache
 from playerstate.core.groups import Wants
 from playerstate.core.model import Stage
 from playerstate.core.schema import Schema
+from playerstate.ports.graph import Graph
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
+from playerstate.runtime.crew import Role
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
 from playerstate.stages.link import Link
@@ -96,26 +96,30 @@ class FolderParts:
             part.close()
 
 
-def leader_consumers(
-    schema: Schema, region: str, parts: FolderParts, graph: LadybugGraph
-) -> tuple[ApplyConsumer, Sequence[Consumer]]:
-    """The consumers of the process that accepts: apply, and link, for the graph takes one process only."""
-    clock = SystemClock()
-    apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX)
-    link = Link(schema, graph)
-    return (
-        ApplyConsumer(parts.stream, parts.checkpoints, apply),
-        [QueueConsumer("link", parts.queues["link"], link.handle, parts.dead_letters, clock)],
-    )
+def doorbell_path(folder: Path, role: Role) -> Path:
+    """Where the doorbell of a crew is."""
+    return folder / f"{role}.bell"
 
 
-def follower_consumers(schema: Schema, region: str, parts: FolderParts) -> tuple[ProjectConsumer, Sequence[Consumer]]:
-    """The consumers that follow the store's changes: project and audit."""
+def consumers(
+    role: Role, schema: Schema, region: str, parts: FolderParts, graph: Graph | None = None
+) -> list[Consumer]:
+    """The consumers of a crew. `LINK` needs the graph."""
     clock = SystemClock()
-    groups = [Group(parts.queues[name], wants) for name, wants in CONSUMER_GROUPS.items()]
-    project = Project(schema, region, parts.store, parts.cache, groups, clock, alone=True)
-    record = Record(parts.audit)
-    return (
-        ProjectConsumer(parts.store.changes, parts.checkpoints, project),
-        [QueueConsumer("audit", parts.queues["audit"], record.handle, parts.dead_letters, clock)],
-    )
+    match role:
+        case Role.APPLY:
+            apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX)
+            return [ApplyConsumer(parts.stream, parts.checkpoints, apply)]
+        case Role.FOLLOW:
+            groups = [Group(parts.queues[name], wants) for name, wants in CONSUMER_GROUPS.items()]
+            project = Project(schema, region, parts.store, parts.cache, groups, clock, alone=True)
+            audit = Record(parts.audit).handle
+            return [
+                ProjectConsumer(parts.store.changes, parts.checkpoints, project),
+                QueueConsumer("audit", parts.queues["audit"], audit, parts.dead_letters, clock),
+            ]
+        case Role.LINK:
+            if graph is None:
+                raise ValueError("link needs the graph")
+            link = Link(schema, graph).handle
+            return [QueueConsumer("link", parts.queues["link"], link, parts.dead_letters, clock)]

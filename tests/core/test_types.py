@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import pytest
+
 from core.laws import Laws
-from core.worlds import Event, History, Tape
+from core.worlds import REGIONS, Event, History, Tape
 from playerstate.core.model import Json, Op, Reason
-from playerstate.core.schema import KeySpec
+from playerstate.core.schema import KeySpec, TypeName
+from playerstate.core.types import DATA_TYPES, At
 
 NAMES = "pqrs"
 VALUES = (None, True, 0, 1, -3, "", "x", [1], {"k": None})
@@ -150,3 +153,33 @@ class TestMap(Laws):
             known = standing([other for other in history if event.knew(other)])
             stamps[event] = max([event.time_us, *(stamps[other] + 1 for other in known)])
         return latest(standing(history), stamps)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "write"),
+    [
+        ("register", op("set", value="x")),
+        ("multi_register", op("set", value="x")),
+        ("flag", op("enable")),
+        ("set", op("add", elements=["x"])),
+        ("map", op("set", field="x", value=1)),
+    ],
+)
+def test_a_write_that_has_seen_all_leaves_nothing_else_behind(type_name: TypeName, write: Op) -> None:
+    """Regions that write the same by turns keep one entry, not one each."""
+    data_type, spec = DATA_TYPES[type_name], KeySpec(type=type_name)
+    state = data_type.empty()
+    for n, region in enumerate(REGIONS * 3):
+        state, _ = data_type.apply(state, write, At(region, n // 3 + 1, 0), spec)
+        assert list(state) == [region]
+        assert len(state[region]) == 1
+
+
+def test_an_element_that_is_named_twice_is_added_and_removed_once() -> None:
+    """In one operation, whether it was there or not."""
+    data_type, spec = DATA_TYPES["set"], KeySpec(type="set")
+    twice = op("add", elements=["x", "x"])
+    state, effect = data_type.apply({"a": {"x": 1}}, twice, At("a", 2, 0), spec)
+    assert (state, effect.elements) == ({"a": {"x": 2}}, ["x"])
+    state, _ = data_type.apply(state, op("remove", elements=["x", "x"]), At("b", 1, 0), spec)
+    assert state == {}

@@ -20,8 +20,10 @@ from playerstate.core.model import Outcome, Status
 from playerstate.errors import FolderInUse, InvalidUpdate, SchemaRefused, StartRefused
 from playerstate.folder import starter_schema
 from playerstate.node import Node, Options
+from playerstate.runtime.crew import Role
+from playerstate.workers import WorkerProcess
 
-THREADS = Options(followers="thread")
+THREADS = Options(workers="thread")
 LIMIT_S = 20.0
 
 
@@ -39,7 +41,7 @@ def gold(player: str, n: int, **rest: object) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A node with a follower process, as `serve` runs it."""
+    """A node with worker processes, as `serve` runs it."""
     with Node(tmp_path_factory.mktemp("node") / "data") as running:
         yield running
 
@@ -128,17 +130,20 @@ def test_a_killed_cache_comes_back_and_loses_nothing(node: Node) -> None:
     assert cache_process(node) != pid
 
 
-def test_a_killed_follower_comes_back_and_misses_nothing(node: Node) -> None:
-    """Project and audit go on from their checkpoints."""
-    process = node._follower._process  # type: ignore[attr-defined]
+@pytest.mark.parametrize("role", [Role.APPLY, Role.FOLLOW])
+def test_a_killed_worker_comes_back_and_misses_nothing(node: Node, role: Role) -> None:
+    """Every stage goes on from its checkpoint."""
+    worker = node._crews[role]
+    assert isinstance(worker, WorkerProcess)
+    process, player = worker.process, f"fred-{role}"
     process.kill()
     process.wait()
-    answers = node.service.send_many([gold("fred", 1) for _ in range(300)])
+    answers = node.service.send_many([gold(player, 1) for _ in range(300)])
     assert all(isinstance(answer, Accepted) for answer in answers)
-    wait_until(lambda: node._follower._process is not process, "the follower was not started again")  # type: ignore[attr-defined]
+    wait_until(lambda: worker.process is not process, "the worker was not started again")
     assert node.service.drain(timeout_s=LIMIT_S)
-    assert node.service.get("fred", "gold").decoded() == 300
-    assert sum(len(t.causes) for t in node.service.history("fred", limit=1000)) == 300
+    assert node.service.get(player, "gold").decoded() == 300
+    assert sum(len(t.causes) for t in node.service.history(player, limit=1000)) == 300
     assert node.alive
 
 
@@ -196,7 +201,7 @@ def test_a_folder_of_a_newer_version_or_another_region_is_refused(tmp_path: Path
     with Node(folder, options=THREADS):
         pass
     with pytest.raises(StartRefused, match="belongs to the region local"):
-        Node(folder, options=Options(region="eu-west-1", followers="thread"))
+        Node(folder, options=Options(region="eu-west-1", workers="thread"))
     about = msgspec.json.decode((folder / "folder.json").read_bytes())
     (folder / "folder.json").write_bytes(msgspec.json.encode({**about, "format": 99, "new": True}))
     with pytest.raises(StartRefused, match="newer version"):

@@ -63,8 +63,8 @@ def any_node(data: Path, *, schema: str | None = None) -> Iterator[PlayerState]:
 def _open_here(data: Path, schema: str | None) -> PlayerState:
     from playerstate.node import Options  # with it come the backends, which a client of a running node does not need
 
-    # a command ends soon: a process of its own for the followers would take longer to start than what it is for
-    return playerstate.open(data, schema=schema, options=Options(followers="thread"))
+    # a command ends soon: worker processes would take longer to start than what it is for
+    return playerstate.open(data, schema=schema, options=Options(workers="thread"))
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from playerstate.core.answers import StageStats
 from playerstate.core.model import DeadLetter, Notice, Stage
 from playerstate.core.wire import decode_notices
@@ -29,6 +31,17 @@ MESSAGES_MAX = 40
 VISIBILITY_S = 20.0
 
 
+class Report(msgspec.Struct):
+    """What consumers have done since their process started. `applied_to` is apply's place on the stream."""
+
+    alive: bool = True
+    stages: dict[Stage, StageStats] = msgspec.field(default_factory=dict)
+    outcomes: dict[str, int] = msgspec.field(default_factory=dict)
+    rows_written: int = 0
+    applied_to: int = 0
+    freshness_ms: dict[str, int] = msgspec.field(default_factory=dict)
+
+
 class Consumer(Protocol):
     """Something that a loop can drive."""
 
@@ -37,6 +50,10 @@ class Consumer(Protocol):
 
     def step(self) -> int:
         """Take one batch and return how many inputs it had; 0 if there was nothing to do."""
+        ...
+
+    def tell(self, report: Report) -> None:
+        """Add to a report what only this consumer knows."""
         ...
 
 
@@ -67,6 +84,12 @@ class ApplyConsumer:
         self.stats.processed += applied.outcomes.total()
         return len(records)
 
+    def tell(self, report: Report) -> None:
+        """Outcomes, rows and the place on the stream."""
+        report.outcomes = dict(self.outcomes)
+        report.rows_written = self.rows_written
+        report.applied_to = self.position
+
 
 class ProjectConsumer:
     """Changes -> project."""
@@ -92,6 +115,10 @@ class ProjectConsumer:
         self.freshness.add(projected.freshness_ms)
         self.stats.processed += len(changes)
         return len(changes)
+
+    def tell(self, report: Report) -> None:
+        """Freshness."""
+        report.freshness_ms = self.freshness.buckets()
 
 
 class QueueConsumer:
@@ -131,6 +158,9 @@ class QueueConsumer:
         self._queue.delete([message.receipt for message in messages])
         self.stats.processed += len(notices)
         return len(messages)
+
+    def tell(self, report: Report) -> None:
+        """Nothing that its stats do not say."""
 
 
 def dead_message(stage: Stage, body: bytes, code: str, reason: str, now: int) -> DeadLetter:

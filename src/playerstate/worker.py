@@ -1,0 +1,76 @@
+"""A process that runs a crew for a node, beside the process that accepts and answers.
+
+It works until its standard input ends, also when that is because the node was killed: then it finishes its step and
+exits. A doorbell tells it that there is something to do. On standard output it reports, a line of JSON at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+from playerstate.core.schema import load_schema
+from playerstate.folder import SCHEMA_FILE
+from playerstate.runtime.crew import Crew, Role
+from playerstate.runtime.doorbell import Doorbell
+from playerstate.runtime.logs import log_to_stderr
+from playerstate.wiring import FolderParts, consumers, doorbell_path
+
+REPORT_EVERY_S = 0.1
+
+
+def main(role: Role, folder: Path, region: str, cache_url: str) -> None:
+    """Run until standard input ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the node decides when this process ends
+    reports = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed must not get among the reports
+    log_to_stderr()
+    parts = FolderParts.open(folder, cache_url)
+    schema = load_schema((folder / SCHEMA_FILE).read_bytes())
+    follow = Doorbell(doorbell_path(folder, Role.FOLLOW))
+    own = follow if role is Role.FOLLOW else Doorbell(doorbell_path(folder, role))
+    crew = Crew(consumers(role, schema, region, parts), on_progress=follow.ring if role is Role.APPLY else _nothing)
+    crew.start()
+    ended = threading.Event()
+    reporter = threading.Thread(target=_report_until, args=(ended, crew, reports), daemon=True)
+    reporter.start()
+    _wake_until_end(crew, own.listen())
+    crew.stop()
+    ended.set()
+    reporter.join()
+    parts.close()
+
+
+def _wake_until_end(crew: Crew, bell: int) -> None:
+    while True:
+        ready, _, _ = select.select([sys.stdin.fileno(), bell], [], [])
+        if bell in ready:
+            os.read(bell, 4096)
+            crew.wake()
+        if sys.stdin.fileno() in ready and not os.read(sys.stdin.fileno(), 4096):
+            return
+
+
+def _report_until(ended: threading.Event, crew: Crew, pipe: int) -> None:
+    last = False
+    while not last:
+        last = ended.wait(REPORT_EVERY_S)
+        try:
+            os.write(pipe, msgspec.json.encode(crew.report()) + b"\n")
+        except BrokenPipeError:
+            return
+
+
+def _nothing() -> None:
+    """Nobody waits for what a follower has done."""
+
+
+if __name__ == "__main__":
+    main(Role(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

@@ -1,0 +1,106 @@
+"""The worker processes of a node, as the node sees them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from playerstate.errors import Unavailable
+from playerstate.runtime.consumers import Report
+from playerstate.runtime.crew import Role
+from playerstate.runtime.doorbell import Doorbell
+from playerstate.wiring import doorbell_path
+
+STOP_S = 30.0
+"""How long a worker may take to finish its steps before it is killed, which costs nothing but repeated work."""
+
+log = structlog.get_logger(__name__)
+
+
+class CrewHandle(Protocol):
+    """A crew, here or in another process."""
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        ...
+
+    def report(self) -> Report:
+        """What it has done, as far as is known."""
+        ...
+
+    def ensure_running(self) -> None:
+        """Start it again if it has died."""
+        ...
+
+    def stop(self) -> None:
+        """Have it finish what is under way, and end."""
+        ...
+
+
+class WorkerProcess:
+    """A crew in a process of its own, started again when it dies. `first` is its report until it sends one."""
+
+    def __init__(self, role: Role, folder: Path, region: str, cache_url: str, *, first: Report) -> None:
+        self._role = role
+        self._arguments = [role.value, str(folder), region, cache_url]
+        self._doorbell = Doorbell(doorbell_path(folder, role))
+        self._report = first
+        self.process = self._start()
+
+    def wake(self) -> None:
+        """Ring its doorbell."""
+        self._doorbell.ring()
+
+    def report(self) -> Report:
+        """What it reported last."""
+        return self._report
+
+    def ensure_running(self) -> None:
+        """Start it again if it has died."""
+        if self.process.poll() is not None:
+            log.error("a worker has died and is started again", role=self._role, exit_code=self.process.returncode)
+            self._hang_up()
+            self.process = self._start()
+
+    def stop(self) -> None:
+        """Have it finish its steps; after a while, without."""
+        self._hang_up()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+        self._doorbell.close()
+
+    def _hang_up(self) -> None:
+        """Close the pipe that tells it to go on."""
+        if self.process.stdin:
+            self.process.stdin.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "playerstate.worker", *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,  # Ctrl-C at a terminal is for the node, which then ends this process
+        )
+        if process.stdout is None:
+            raise Unavailable("a worker has no pipe to report on")
+        self._reader = threading.Thread(target=self._read_reports, args=(process,), daemon=True)
+        self._reader.start()
+        return process
+
+    def _read_reports(self, process: subprocess.Popen[bytes]) -> None:
+        decode = msgspec.json.Decoder(Report).decode
+        if process.stdout is not None:
+            with process.stdout as lines:
+                for line in lines:
+                    self._report = decode(line)
