@@ -27,7 +27,7 @@ from playerstate.core.model import Stage
 from playerstate.errors import PlayerStateError
 from playerstate.folder import DataFolder
 from playerstate.runtime.clock import SystemClock
-from playerstate.runtime.consumers import Report, dead_message
+from playerstate.runtime.consumers import KEPT_AFTER_USE, Report, dead_message
 from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.logs import log_to_stderr
 from playerstate.runtime.socket_server import SocketServer
@@ -38,8 +38,6 @@ from playerstate.workers import CrewHandle, WorkerProcess
 
 SUPERVISE_EVERY_S = 0.25
 TRIM_EVERY_S = 5.0
-TRIM_KEEP = 10_000
-"""How many processed records and changes stay, for whoever looks."""
 SEQUENCES_PER_RECORD = 2**16
 
 log = structlog.get_logger(__name__)
@@ -196,8 +194,7 @@ class Node:
                     crew.ensure_running()
                 if since_trim >= TRIM_EVERY_S:
                     since_trim = 0.0
-                    self._parts.stream.trim(self._parts.checkpoints.load("apply") - TRIM_KEEP)
-                    self._parts.store.changes.trim(self._parts.checkpoints.load("project") - TRIM_KEEP)
+                    self._parts.stream.trim(self._parts.checkpoints.load("apply") - KEPT_AFTER_USE)
                     self._collect_dead_messages()
             except PlayerStateError as exc:
                 log.warning("the supervisor tries again", error=str(exc))

@@ -109,7 +109,7 @@ def consumers(
     match role:
         case Role.APPLY:
             apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX)
-            return [ApplyConsumer(parts.stream, parts.checkpoints, apply)]
+            return [ApplyConsumer(parts.stream, parts.checkpoints, apply, parts.store.changes)]
         case Role.FOLLOW:
             groups = [Group(parts.queues[name], wants) for name, wants in CONSUMER_GROUPS.items()]
             project = Project(schema, region, parts.store, parts.cache, groups, clock, alone=True)

@@ -12,7 +12,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from playerstate.core.model import View
+from playerstate.core.model import Effect, View
+from playerstate.core.producers import Irregular
 from playerstate.core.schema import KeySpec, TypeName
 from playerstate.core.types import DATA_TYPES
 from playerstate.core.views import value_json
@@ -29,6 +30,8 @@ from playerstate.core.wire import (
 )
 
 TYPES = get_args(TypeName)
+LATER = 1_700_000_000_001
+REFUSALS = {10: "refused:insufficient", 11: "superseded"}
 
 
 def golden(name: str) -> dict[str, dict[str, str]]:
@@ -58,6 +61,21 @@ def test_rows(name: TypeName) -> None:
     assert says(row) == json.loads(vector["says"])
     assert value_json(row.state, spec).decode() == vector["value"]
     assert encode_row(row).hex() == vector["hex"]
+
+
+def test_fields_are_found_by_their_place() -> None:
+    """Rows have no names of fields in them, so each name must stay with its place."""
+    row = RowReader(KeySpec(type="counter"), 3).decode(bytes.fromhex(ROWS["counter"]["hex"]))
+    assert (row.wire_version, row.type, row.schema_version, row.written_at, row.epoch) == (1, "counter", 3, LATER, 1)
+    refused = row.because[1]
+    assert (refused.n, refused.producer, refused.sequence) == (12, "game-8", 40)
+    assert (refused.status, refused.reason, refused.of) == ("refused", "insufficient", ("bert", "gold"))
+    applied = row.because[0]
+    assert (applied.sent_at, applied.accepted_at, applied.effects) == (LATER - 10, LATER - 3, [Effect("add", 2**70)])
+    part = row.memory["us-east-1"]
+    seen = part.producers["game-8"]
+    assert (part.horizon, seen.last, seen.sent_at) == (LATER - 172_800_001, 40, LATER - 1)
+    assert seen.irregular == Irregular(floor=2, gaps=[(4, 6), (9, 9)], not_applied=REFUSALS)
 
 
 @pytest.mark.parametrize("name", TYPES)

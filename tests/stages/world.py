@@ -63,7 +63,7 @@ class World:
     def consumers(self) -> list[Any]:
         """Fresh consumers, as after a start."""
         return [
-            ApplyConsumer(self.stream, self.checkpoints, self.apply),
+            ApplyConsumer(self.stream, self.checkpoints, self.apply, self.store.changes),
             ProjectConsumer(self.store.changes, self.checkpoints, self.project),
             QueueConsumer("link", self.queues["link"], self.link.handle, self.dead_letters, self.clock),
             QueueConsumer("audit", self.queues["audit"], self.record.handle, self.dead_letters, self.clock),

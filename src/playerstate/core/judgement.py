@@ -1,8 +1,7 @@
 """What becomes of an update: the decision at the centre of apply, pure.
 
-All of an update's operations take effect, or none; an update is processed once, and remembered in its first
-row. The order of the questions is the order of the answers: a repeat hears its first outcome before anything
-else is asked.
+All of an update's operations take effect, or none; an update is processed once, and remembered in its first row. The
+order of the questions is the order of the answers: a repeat hears its first outcome before anything else is asked.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ _APPLIED = Outcome(Status.APPLIED)
 def judge(update: Update, accepted_at: int, replicas: Mapping[Key, Replica]) -> Outcome:
     """Process one checked update on the working copies of the keys that it names.
 
-    A refused update takes a step of its first row, which remembers the refusal, and of a row that now wants
-    rights. A repeat, and an update whose fate is forgotten (`expired`), takes none.
+    A refused update takes a step of its first row, which remembers the refusal, and of a row that now wants rights. A
+    repeat, and an update whose fate is forgotten (`expired`), takes none.
     """
     first_key = update.first_key
     first = replicas[first_key]

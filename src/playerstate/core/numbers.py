@@ -1,8 +1,7 @@
 """Integers of any size, in the forms that carry them.
 
-JSON readers lose integers beyond 2^53, and MessagePack has no integers beyond 64 bits. So amounts are exact
-`int`s inside; in JSON they become decimal strings beyond 2^53, in MessagePack an extension type beyond 64
-bits.
+JSON readers lose integers beyond 2^53, and MessagePack has no integers beyond 64 bits. So amounts are exact `int`s
+inside; in JSON they become decimal strings beyond 2^53, in MessagePack an extension type beyond 64 bits.
 """
 
 from __future__ import annotations

@@ -19,9 +19,8 @@ S = TypeVar("S")
 class Row(msgspec.Struct, Generic[S], array_like=True, frozen=True, gc=False):
     """What a region's vector says this row contains, it contains.
 
-    `state` is in the shape of the key's data type, `memory` is the producer memory, `because` the updates
-    that the latest write processed. A row of a higher `epoch` supersedes the state and memory of those below
-    it (erasure).
+    `state` is in the shape of the key's data type, `memory` is the producer memory, `because` the updates that the
+    latest write processed. A row of a higher `epoch` supersedes the state and memory of those below it (erasure).
     """
 
     wire_version: int

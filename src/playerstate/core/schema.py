@@ -59,9 +59,8 @@ class Edge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class KeySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the schema says of one key.
 
-    `minimum` and `initial` are a bounded counter's; `home` is the region that starts with its rights. `range`
-    bounds numbers, `values` lists what is allowed, `max_length` counts a text's characters or a value's JSON
-    bytes.
+    `minimum` and `initial` are a bounded counter's; `home` is the region that starts with its rights. `range` bounds
+    numbers, `values` lists what is allowed, `max_length` counts a text's characters or a value's JSON bytes.
     """
 
     type: TypeName
@@ -140,8 +139,8 @@ def load_schema(data: bytes) -> Schema:
 def check_successor(old: Schema, new: Schema) -> None:
     """Raise `SchemaRefused` unless state written under `old` can go on under `new`.
 
-    A key may be added, and limits may change; a key may not go, nor change its type or what a bounded counter
-    starts from.
+    A key may be added, and limits may change; a key may not go, nor change its type or what a bounded counter starts
+    from.
     """
     if new.version < old.version:
         raise SchemaRefused(f"The state was written under schema version {old.version}, this is version {new.version}")

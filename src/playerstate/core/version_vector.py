@@ -1,11 +1,10 @@
 """Version vectors and dots (Parker et al. 1983; dots after Preguiça et al. 2010).
 
-A version vector maps a region to the number of that region's steps that a row contains. A *dot* `(region, n)`
-is one step's place in it. A vector covers a dot when it counts at least that far, and so contains what the
-step did.
+A version vector maps a region to the number of that region's steps that a row contains. A *dot* `(region, n)` is one
+step's place in it. A vector covers a dot when it counts at least that far, and so contains what the step did.
 
-A vector is written `eu-west-1:4,us-east-1:12`: sorted, no zero entries; the empty vector is the empty string.
-Equal vectors therefore have equal text, and the text alone serves as a lock, an ETag and a cache's version.
+A vector is written `eu-west-1:4,us-east-1:12`: sorted, no zero entries; the empty vector is the empty string. Equal
+vectors therefore have equal text, and the text alone serves as a lock, an ETag and a cache's version.
 """
 
 from __future__ import annotations

@@ -29,6 +29,9 @@ RECORDS_MAX = 2_000
 CHANGES_MAX = 500
 MESSAGES_MAX = 40
 VISIBILITY_S = 20.0
+KEPT_AFTER_USE = 10_000
+"""How many records and changes stay after every consumer has processed them, for whoever looks."""
+TRIM_AT_ONCE = 4_000
 
 
 class Report(msgspec.Struct):
@@ -43,10 +46,15 @@ class Report(msgspec.Struct):
 
 
 class Consumer(Protocol):
-    """Something that a loop can drive."""
+    """Something that a loop can drive.
+
+    `linger_s` is how long to leave a source alone after a step that did not fill a batch, so that more comes together.
+    """
 
     name: Stage
     stats: StageStats
+    linger_s: float
+    batch_max: int
 
     def step(self) -> int:
         """Take one batch and return how many inputs it had; 0 if there was nothing to do."""
@@ -58,11 +66,16 @@ class Consumer(Protocol):
 
 
 class ApplyConsumer:
-    """Stream -> apply."""
+    """Stream -> apply. It also lets go of changes that have been projected, for it is the one that writes their file.
+
+    A little at every step: another process, or more at once, would hold up the writes.
+    """
 
     name: Stage = "apply"
+    linger_s = 0.0
+    batch_max = RECORDS_MAX
 
-    def __init__(self, stream: Stream, checkpoints: Checkpoints, apply: Apply) -> None:
+    def __init__(self, stream: Stream, checkpoints: Checkpoints, apply: Apply, changes: Changes) -> None:
         self.stats = StageStats()
         self.outcomes: Counter[str] = Counter()
         self.rows_written = 0
@@ -70,10 +83,12 @@ class ApplyConsumer:
         self._stream = stream
         self._checkpoints = checkpoints
         self._apply = apply
+        self._changes = changes
+        self._first_change: int | None = None
 
     def step(self) -> int:
         """Take the next records of the stream."""
-        records = self._stream.read(self.position, RECORDS_MAX)
+        records = self._stream.read(self.position, self.batch_max)
         if not records:
             return 0
         applied = self._apply.handle(records)
@@ -82,7 +97,17 @@ class ApplyConsumer:
         self.outcomes.update(applied.outcomes)
         self.rows_written += applied.rows_written
         self.stats.processed += applied.outcomes.total()
+        self._trim_changes()
         return len(records)
+
+    def _trim_changes(self) -> None:
+        if self._first_change is None:
+            first = self._changes.read(0, 1)
+            self._first_change = first[0].position if first else 0
+        going = self._first_change + TRIM_AT_ONCE
+        if going <= self._checkpoints.load("project") - KEPT_AFTER_USE:
+            self._changes.trim(going)
+            self._first_change = going
 
     def tell(self, report: Report) -> None:
         """Outcomes, rows and the place on the stream."""
@@ -95,6 +120,8 @@ class ProjectConsumer:
     """Changes -> project."""
 
     name: Stage = "project"
+    linger_s = 0.0
+    batch_max = CHANGES_MAX
 
     def __init__(self, changes: Changes, checkpoints: Checkpoints, project: Project) -> None:
         self.stats = StageStats()
@@ -106,7 +133,7 @@ class ProjectConsumer:
 
     def step(self) -> int:
         """Take the next changes of the store."""
-        changes = self._changes.read(self.position, CHANGES_MAX)
+        changes = self._changes.read(self.position, self.batch_max)
         if not changes:
             return 0
         projected = self._project.handle(changes)
@@ -127,6 +154,9 @@ class QueueConsumer:
     A message that is no batch of notices goes to the dead letters at once: trying again cannot help.
     """
 
+    linger_s = 0.1
+    batch_max = MESSAGES_MAX
+
     def __init__(
         self,
         name: Stage,
@@ -144,7 +174,7 @@ class QueueConsumer:
 
     def step(self) -> int:
         """Take the next messages of the queue."""
-        messages = self._queue.receive(MESSAGES_MAX, visibility_s=VISIBILITY_S)
+        messages = self._queue.receive(self.batch_max, visibility_s=VISIBILITY_S)
         if not messages:
             return 0
         notices: list[Notice] = []

@@ -71,5 +71,7 @@ class Loop:
             stats.cpu_s = time.thread_time()
             if taken:
                 self._on_progress()
-            else:
+            if 0 < taken < self.consumer.batch_max:
+                self._stopping.wait(self.consumer.linger_s)
+            elif not taken:
                 self._wake.wait(IDLE_S)

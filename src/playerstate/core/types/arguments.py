@@ -1,7 +1,6 @@
 """Checks of operations' arguments that several data types share.
 
-Every check raises `InvalidUpdate` with a message that says what is wrong and where, in the same words on
-every way in.
+Every check raises `InvalidUpdate` with a message that says what is wrong and where, in the same words on every way in.
 """
 
 from __future__ import annotations

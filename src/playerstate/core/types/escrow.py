@@ -1,16 +1,15 @@
 """Escrow: how a bounded number is spent in several regions at once without asking each other.
 
-After Balegas et al. 2015, "Extending eventually consistent cloud databases for enforcing numeric invariants".
-What lies above the minimum is split into *rights*; a region spends only rights that it holds, so no schedule
-of messages can overspend. Each region keeps one account, which it alone writes:
+After Balegas et al. 2015, "Extending eventually consistent cloud databases for enforcing numeric invariants". What lies
+above the minimum is split into *rights*; a region spends only rights that it holds, so no schedule of messages can
+overspend. Each region keeps one account, which it alone writes:
 
     net      what it added less what it took away
     given    region -> rights it has ever given to that region
     wanted   how much it wants to have been given in all; holders give what is wanted and not yet given
 
-Rights of region i = net_i - everything it gave + everything given to it (+ the starting rights, at the key's
-home). The sum of all rights is the value above the minimum, because what is given leaves one account and
-enters another.
+Rights of region i = net_i - everything it gave + everything given to it (+ the starting rights, at the key's home).
+The sum of all rights is the value above the minimum, because what is given leaves one account and enters another.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`register`: the value of the latest write, where later means a higher stamp, and causally later always is.
 
-A write's stamp is a hybrid logical clock (Kulkarni et al. 2014): the sender's time, or one tick beyond every
-stamp that the writing region saw, whichever is larger. All concurrent writes are kept; the stamp only chooses
-among them on reading, so that a join never discards what another write could not have known.
+A write's stamp is a hybrid logical clock (Kulkarni et al. 2014): the sender's time, or one tick beyond every stamp that
+the writing region saw, whichever is larger. All concurrent writes are kept; the stamp only chooses among them on
+reading, so that a join never discards what another write could not have known.
 """
 
 from __future__ import annotations

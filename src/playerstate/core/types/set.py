@@ -1,7 +1,7 @@
 """`set`: texts, where adding wins over a concurrent removal.
 
-The optimized observed-remove set of Bieniusa et al. 2012, "An optimized conflict-free replicated set": no
-tombstones, because a row's vector says what it has seen.
+The optimized observed-remove set of Bieniusa et al. 2012, "An optimized conflict-free replicated set": no tombstones,
+because a row's vector says what it has seen.
 """
 
 from __future__ import annotations

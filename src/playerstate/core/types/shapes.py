@@ -32,9 +32,8 @@ def join_dots(
 ) -> dict[str, dict[str, E]]:
     """Join entries filed as `{region: {name: entry}}`, with one entry a region and name.
 
-    `step` gives the number of the region's step that wrote an entry. Everything that one row has of a region
-    and the other does not know lies beyond the smaller count, so only the row that counts more can have
-    survivors.
+    `step` gives the number of the region's step that wrote an entry. Everything that one row has of a region and the
+    other does not know lies beyond the smaller count, so only the row that counts more can have survivors.
     """
     joined: dict[str, dict[str, E]] = {}
     for region in a.keys() | b.keys():
