@@ -13,6 +13,7 @@ from playerstate.cli.common import ExitCode
 from playerstate.cli.demonstrating import run as run_demo_command
 from playerstate.cli.main import run
 from playerstate.core.model import Key, View
+from playerstate.errors import InvariantViolated
 from playerstate.service import Parts
 from playerstate.workload.compare import PLACES
 from playerstate.workload.demo import DemoOptions
@@ -121,3 +122,20 @@ def test_the_bench_prints_its_figures(arguments: list[str], capsysbinary: pytest
     assert all(0 < size < 1024 for size in report["row_bytes"].values())
     if arguments:
         assert report["throughput"]["updates_per_row_write"] == pytest.approx(1.0)
+
+
+def test_a_stage_that_halts_is_told_of_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """What has halted will not finish: the demo does not wait for it, and says why it ended."""
+
+    def halt(_self: object) -> int:
+        raise InvariantViolated("planted")
+
+    monkeypatch.setattr("playerstate.runtime.consumers.ApplyConsumer.step", halt)
+    monkeypatch.setattr("playerstate.workload.demo.DRAIN_S", 600.0)
+    assert run_demo_command(TINY, None, as_json=True) == ExitCode.REFUSED
+    report = last_line(capsysbinary)
+    assert not report["drained"]
+    assert "apply: planted" in report["problems"]
+    assert report["comparison"]["places"]["store"]["missing"] > 0

@@ -1,17 +1,17 @@
 """The producer memory: what makes a repeated update harmless.
 
-For every producer seen within the retention, a row remembers the last sequence, the gaps below it, and the
-sequences that were not applied with the reason. It is filed by region like any part (see `types.contract`): a
-region writes only its own, and asks all.
+For every producer seen within the retention, a row remembers the last sequence, the gaps below it, and the sequences
+that were not applied with the reason. It is filed by region like any part (see `types.contract`): a region writes only
+its own, and asks all.
 
-Two kinds of producer. A client's numbers its updates of a key 1, 2, 3, ...; a number it left out may still
-come. An accept stage's own (its id begins with `@`) numbers all its updates of all keys in one rising line
-and never sends a lower number after a higher one, so what it left out is no gap.
+Two kinds of producer. A client's numbers its updates of a key 1, 2, 3, ...; a number it left out may still come. An
+accept stage's own (its id begins with `@`) numbers all its updates of all keys in one rising line and never sends a
+lower number after a higher one, so what it left out is no gap.
 
-Everything is bounded. When a bound is reached the *floor* of the producer rises: what lies at or below it is
-no longer remembered and answers `expired`. When a producer is forgotten, the part's *horizon* rises to the
-latest time at which it had sent: an update from before the horizon that the part does not remember might be
-one of its, and answers `expired` too.
+Everything is bounded. When a bound is reached the *floor* of the producer rises: what lies at or below it is no longer
+remembered and answers `expired`. When a producer is forgotten, the part's *horizon* rises to the latest time at which
+it had sent: an update from before the horizon that the part does not remember might be one of its, and answers
+`expired` too.
 
 Two regions may process the same update before they hear of each other: it took effect if either applied it.
 """

@@ -18,7 +18,7 @@ from playerstate.workload.glimpse import Glimpse
 from playerstate.workload.ledger import Ledger
 from playerstate.workload.life import Life
 from playerstate.workload.sender import Sender
-from playerstate.workload.settling import settled_stats
+from playerstate.workload.settling import drain, settled_stats
 from playerstate.workload.snapshot import read_found
 
 DRAIN_S = 60.0
@@ -87,11 +87,11 @@ def run_demo(
         life = Life(options.seed, players=options.players)
         sender = Sender(node.service, life, ledger, rate_per_s=options.rate_per_s, seed=options.seed)
         sender.warm_up()
-        node.service.drain(timeout_s=DRAIN_S)
+        drain(node, timeout_s=DRAIN_S)
         start_s = watch.lap()
         interrupted = _send(node, sender, options.seconds, see)
         sending_s = watch.lap()
-        drained = node.service.drain(timeout_s=DRAIN_S)
+        drained = drain(node, timeout_s=DRAIN_S)
         drain_s = watch.lap()
         before_compare(node.parts)
         stats = settled_stats(node)
@@ -101,7 +101,8 @@ def run_demo(
         if sender.error is not None:
             problems.append(f"sending ended early: {sender.error}")
         if not drained:
-            problems.append(f"not everything had taken effect after {DRAIN_S:.0f} s")
+            problems.append(f"not everything had taken effect {drain_s:.0f} s after the last update")
+            problems += [f"{name}: {stage.last_error}" for name, stage in stats.stages.items() if stage.last_error]
         return DemoReport(
             comparison.agrees and not problems and not stats.dead_letters,
             interrupted,

@@ -9,7 +9,7 @@ import msgspec
 from playerstate.node import Node
 from playerstate.runtime.freshness import quantile
 from playerstate.workload.prepared import Prepared
-from playerstate.workload.settling import settled_stats
+from playerstate.workload.settling import drain, settled_stats
 
 TICK_S = 0.01
 DRAIN_S = 60.0
@@ -44,7 +44,7 @@ def measure_freshness(node: Node, load: Prepared, seconds: float, rate_per_s: in
             node.service.send_many(calls)
             sent += len(calls)
     took_s = time.monotonic() - began
-    node.service.drain(timeout_s=DRAIN_S)
+    drain(node, timeout_s=DRAIN_S)
     after = settled_stats(node).freshness_ms
     ages = {bound: n - before[bound] for bound, n in after.items()}
     return AtRate(rate_per_s, sent / took_s, quantile(ages, 0.5), quantile(ages, 0.99), late_s * 1000)

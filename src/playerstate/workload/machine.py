@@ -51,10 +51,10 @@ def resident_megabytes(url: str) -> dict[str, float]:
         return {}
     with redis.Redis.from_url(url) as server:
         valkey = int(server.info("server")["process_id"])
-    followers = [pid for pid in _children(os.getpid()) if pid != valkey]
+    workers = [pid for pid in _children(os.getpid()) if pid != valkey]
     return {
-        "accept, apply, link, and the load": _resident_megabytes(os.getpid()),
-        "project, audit": sum(map(_resident_megabytes, followers)),
+        "accept, link, and the load": _resident_megabytes(os.getpid()),
+        "apply; project, audit": sum(map(_resident_megabytes, workers)),
         "cache server": _resident_megabytes(valkey),
     }
 

@@ -1,4 +1,4 @@
-"""A node's figures when its processes have told of everything, which they do a few times a second."""
+"""Waiting for a node: until everything has taken effect, and until its processes have told of it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ import time
 from playerstate.core.answers import Stats
 from playerstate.node import Node
 
+DRAIN_STEP_S = 1.0
 REPORTED_WITHIN_S = 0.25
+"""Processes report a few times a second."""
 SETTLED_WITHIN_S = 2.0
+
+
+def drain(node: Node, *, timeout_s: float) -> bool:
+    """Wait until everything that was accepted has taken effect; False if time runs out, or a stage has halted."""
+    deadline = time.monotonic() + timeout_s
+    while not node.service.drain(timeout_s=DRAIN_STEP_S):
+        if time.monotonic() >= deadline or not node.alive:
+            return False
+    return True
 
 
 def settled_stats(node: Node) -> Stats:

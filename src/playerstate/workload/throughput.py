@@ -11,7 +11,7 @@ from playerstate.node import Node
 from playerstate.workload.machine import valkey_cpu_s
 from playerstate.workload.prepared import Prepared
 from playerstate.workload.progress import Progress
-from playerstate.workload.settling import settled_stats
+from playerstate.workload.settling import drain, settled_stats
 
 CALL_UPDATES = 250
 IN_FLIGHT_MAX = 5000
@@ -87,7 +87,7 @@ def measure_throughput(node: Node, load: Prepared, seconds: float) -> Throughput
     """Run the closed loop for a time, and a little longer to warm up."""
     ramp_s = max(RAMP_S_MIN, RAMP_SHARE * seconds)
     _Loop(node, load).send_until(time.monotonic() + ramp_s)
-    node.service.drain(timeout_s=DRAIN_S)
+    drain(node, timeout_s=DRAIN_S)
     before, valkey_before_s = settled_stats(node), valkey_cpu_s(node.cache_url)
     loop = _Loop(node, load)
     began = time.monotonic()
@@ -95,7 +95,7 @@ def measure_throughput(node: Node, load: Prepared, seconds: float) -> Throughput
     measured_from = time.monotonic()
     cached_after = loop.send_until(measured_from + seconds, beyond=cached_before)
     measured_until = time.monotonic()
-    node.service.drain(timeout_s=DRAIN_S)
+    drain(node, timeout_s=DRAIN_S)
     drained = time.monotonic()
     after, valkey_after_s = settled_stats(node), valkey_cpu_s(node.cache_url)
     n = loop.progress.sent

@@ -5,8 +5,8 @@ States come in two shapes, and both are filed by region, `{region: ...}`:
 - **Parts.** Region i's part is written by region i alone. A join takes each part whole from the row whose vector counts
   more steps of i, so a part may shrink, be kept net, and be dropped when it is empty.
 - **Dots.** Region i's entries carry the number of i's step that wrote them. A join keeps an entry that both rows have,
-  or that one has and the other's vector does not cover: the other row not having it then means "not yet seen", otherwise
-  "removed" (Bieniusa et al. 2012, "An optimized conflict-free replicated set"). No tombstones.
+  or that one has and the other's vector does not cover: that the other row lacks it then means "not yet seen",
+  otherwise "removed" (Bieniusa et al. 2012, "An optimized conflict-free replicated set"). No tombstones.
 
 The legal order of calls, per row and region: `empty`, then any mix of `apply` (each with the region's next step) and
 `join`. `check` comes before `apply`, once, wherever the operation enters. Laws, tested for every type: `join` is
