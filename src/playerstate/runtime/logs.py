@@ -21,5 +21,5 @@ def log_to_stderr() -> None:
                 *rendering,
             ],
             wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+            logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # whichever it is when something is logged
         )

@@ -11,7 +11,7 @@ from playerstate.node import Node
 DRAIN_STEP_S = 1.0
 REPORTED_WITHIN_S = 0.25
 """Processes report a few times a second."""
-SETTLED_WITHIN_S = 2.0
+SETTLED_WITHIN_S = 5.0
 
 
 def drain(node: Node, *, timeout_s: float) -> bool:
@@ -23,14 +23,15 @@ def drain(node: Node, *, timeout_s: float) -> bool:
     return True
 
 
-def settled_stats(node: Node) -> Stats:
-    """The figures of a node that is idle, once they no longer change."""
+def settled_stats(node: Node, *, outcomes_min: int = 0) -> Stats:
+    """The figures of a node that is idle, once they no longer change, and have at least so many outcomes."""
     deadline = time.monotonic() + SETTLED_WITHIN_S
     stats = copy.deepcopy(node.stats())
     while time.monotonic() < deadline:
         time.sleep(REPORTED_WITHIN_S)
         before, stats = stats, copy.deepcopy(node.stats())
-        if before.freshness_ms == stats.freshness_ms and _processed(before) == _processed(stats):
+        unchanged = before.freshness_ms == stats.freshness_ms and _processed(before) == _processed(stats)
+        if unchanged and sum(stats.outcomes.values()) >= outcomes_min:
             break
     return stats
 

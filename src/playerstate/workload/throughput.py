@@ -97,8 +97,9 @@ def measure_throughput(node: Node, load: Prepared, seconds: float) -> Throughput
     measured_until = time.monotonic()
     drain(node, timeout_s=DRAIN_S)
     drained = time.monotonic()
-    after, valkey_after_s = settled_stats(node), valkey_cpu_s(node.cache_url)
     n = loop.progress.sent
+    after = settled_stats(node, outcomes_min=sum(before.outcomes.values()) + n)
+    valkey_after_s = valkey_cpu_s(node.cache_url)
     cpu_s = {
         "load": loop.load_cpu_s,
         "accept": loop.accept_cpu_s,
