@@ -56,12 +56,7 @@ WAYS_IN = [from_json, from_text, convert_update, from_record]
 
 
 def every_way_in(bad: Bad) -> list[Any]:
-    words = pytest.mark.xfail(strict=True, reason="MessagePack's null is called None")
-    other = "got `null`" in bad.message
-    return [
-        pytest.param(bad, way, id=f"{bad.what} - {way.__name__}", marks=[words] if other and way is from_record else [])
-        for way in WAYS_IN
-    ]
+    return [pytest.param(bad, way, id=f"{bad.what} - {way.__name__}") for way in WAYS_IN]
 
 
 @pytest.mark.parametrize(("bad", "read"), [param for bad in BAD for param in every_way_in(bad)])

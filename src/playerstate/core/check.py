@@ -81,6 +81,11 @@ def check_times(update: Update, now: int) -> None:
             code="too_old",
             where="$.sent_at",
         )
+    check_not_from_the_future(update, now)
+
+
+def check_not_from_the_future(update: Update, now: int) -> None:
+    """Raise `InvalidUpdate` if `sent_at` is further ahead of `now` (ms) than clocks may differ."""
     if update.sent_at > now + FUTURE_MAX_MS:
         raise InvalidUpdate(
             f"sent_at is more than {FUTURE_MAX_MS // 60_000} min in the future",

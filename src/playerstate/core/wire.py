@@ -21,6 +21,8 @@ from playerstate.errors import InvalidUpdate, InvariantViolated, Unavailable
 
 ROW_VERSION = 1
 RECORD_VERSION = 1
+TIME_MAX_MS = 2**53
+"""The latest time that a record may have been accepted at: stamps made of it fit into a row."""
 
 
 class NewerVersion(Unavailable):
@@ -35,8 +37,13 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     updates: list[Update]
 
 
-class _Header(msgspec.Struct, array_like=True):
+class _Version(msgspec.Struct, array_like=True):
+    """The part of every form that will never change."""
+
     wire_version: int
+
+
+class _Header(_Version, array_like=True):
     type: str
     schema_version: int
 
@@ -67,22 +74,24 @@ class RowReader:
         """
         try:
             row: Row[Any] = self._decode(data)
-        except (msgspec.DecodeError, ValueError) as exc:
+        except (msgspec.DecodeError, ValueError, RecursionError) as exc:
             self._refuse_newer(data)
             raise InvariantViolated(f"a stored {self._type} row cannot be read: {exc}") from exc
         if row.wire_version != ROW_VERSION or row.schema_version > self._schema_version:
             self._refuse_newer(data)
+            raise InvariantViolated(f"there is no row of form {row.wire_version}")
         if row.type != self._type:
             raise InvariantViolated(f"a row of type {row.type} is stored where the schema says {self._type}")
         return row
 
     def _refuse_newer(self, data: bytes) -> None:
+        version = _wire_version(data)
+        if version > ROW_VERSION:
+            raise NewerVersion(f"a row has form {version}, this process knows {ROW_VERSION}")
         try:
             header = msgspec.msgpack.decode(data, type=_Header)
-        except (msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             return
-        if header.wire_version > ROW_VERSION:
-            raise NewerVersion(f"a row has form {header.wire_version}, this process knows {ROW_VERSION}")
         if header.schema_version > self._schema_version:
             raise NewerVersion(
                 f"a row has schema version {header.schema_version}, this process knows {self._schema_version}"
@@ -137,10 +146,13 @@ def decode_record(data: bytes) -> tuple[int, list[Update | InvalidUpdate], list[
         return _decode_one_by_one(data)
     if record.wire_version != RECORD_VERSION:
         raise _record_version_error(record.wire_version)
-    return record.accepted_at, list(record.updates), []
+    return _checked_time(record.accepted_at), list(record.updates), []
 
 
 def _decode_one_by_one(data: bytes) -> tuple[int, list[Update | InvalidUpdate], list[bytes]]:
+    version = _wire_version(data)
+    if version > RECORD_VERSION:
+        raise _record_version_error(version)
     raw = decode_or_refuse(_raw_record_decoder, data, "record")
     if raw.wire_version != RECORD_VERSION:
         raise _record_version_error(raw.wire_version)
@@ -152,7 +164,21 @@ def _decode_one_by_one(data: bytes) -> tuple[int, list[Update | InvalidUpdate], 
             updates.append(decode_or_refuse(_update_decoder, bytes(body), "update"))
         except InvalidUpdate as exc:
             updates.append(exc)
-    return raw.accepted_at, updates, bodies
+    return _checked_time(raw.accepted_at), updates, bodies
+
+
+def _checked_time(accepted_at: int) -> int:
+    if not 0 <= accepted_at <= TIME_MAX_MS:
+        raise InvalidUpdate(f"Expected a time of 0 to {TIME_MAX_MS} ms", code="out_of_range", where="$[1]")
+    return accepted_at
+
+
+def _wire_version(data: bytes) -> int:
+    """The version that any form begins with; 0 if there is none."""
+    try:
+        return msgspec.msgpack.decode(data, type=_Version).wire_version
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return 0
 
 
 def decode_any_updates(body: bytes) -> list[Update]:
@@ -185,9 +211,9 @@ def decode_packed_update(body: bytes) -> Update:
 
 
 def convert_update(data: object) -> Update:
-    """An update given as Python data: a dict, or an `Update`. Raises `InvalidUpdate`."""
+    """An update given as Python data: a dict, or an `Update`, whose types nobody has checked. Raises `InvalidUpdate`."""
     if isinstance(data, Update):
-        return data
+        return decode_packed_update(encode_update(data))
     try:
         return msgspec.convert(data, Update)
     except msgspec.ValidationError as exc:
@@ -212,6 +238,7 @@ def decode_or_refuse(decoder: Any, data: bytes | str, what: str) -> Any:
 
 def _translated(exc: msgspec.ValidationError) -> InvalidUpdate:
     message, _, path = str(exc).partition(" - at `")
+    message = message.replace("`None`", "`null`")  # what MessagePack's decoder calls it
     return InvalidUpdate(message, code="wrong_shape", where=path.rstrip("`") or "$")
 
 

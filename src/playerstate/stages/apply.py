@@ -19,7 +19,7 @@ from typing import NamedTuple
 import structlog
 
 from playerstate.core.batch import Batch, Group, Item
-from playerstate.core.check import Checker
+from playerstate.core.check import Checker, check_not_from_the_future
 from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Status, Update
 from playerstate.core.replica import Replica
 from playerstate.core.schema import Schema
@@ -139,6 +139,7 @@ class Apply:
                     if isinstance(update, InvalidUpdate):
                         raise update
                     self._checker.check(update)
+                    check_not_from_the_future(update, accepted_at)
                 except InvalidUpdate as exc:
                     body = encode_update(update) if isinstance(update, Update) else bodies[index]
                     letters.append(_letter(f"{place}-{index:04d}", now, exc, body, update))
