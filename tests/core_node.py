@@ -79,7 +79,7 @@ class CoreNode:
             return Rejected.of(exc)
         self.updates_seen += 1
         replicas = {op.key: self._replica(op.key) for op in update.ops}
-        judge(update, self.clock_ms, replicas)
+        judge(update, self.clock_ms, [replicas[op.key] for op in update.ops])
         for replica in replicas.values():
             if len(replica.because) >= self._writes_at_once:
                 self._write(replica)

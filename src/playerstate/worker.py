@@ -17,6 +17,7 @@ import msgspec
 
 from playerstate.core.schema import load_schema
 from playerstate.folder import SCHEMA_FILE
+from playerstate.runtime.collector import calm_collector
 from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.doorbell import Doorbell
 from playerstate.runtime.logs import log_to_stderr
@@ -37,6 +38,7 @@ def main(role: Role, folder: Path, region: str, cache_url: str) -> None:
     follow = Doorbell(doorbell_path(folder, Role.FOLLOW))
     own = follow if role is Role.FOLLOW else Doorbell(doorbell_path(folder, role))
     crew = Crew(consumers(role, schema, region, parts), on_progress=follow.ring if role is Role.APPLY else _nothing)
+    calm_collector()
     crew.start()
     ended = threading.Event()
     reporter = threading.Thread(target=_report_until, args=(ended, crew, reports), daemon=True)

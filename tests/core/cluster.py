@@ -74,7 +74,7 @@ class Cluster:
     def send(self, region: str, update: Update, *, accepted_at: int = NOW_MS) -> Outcome:
         """Judge an update in a region, and store what comes of it."""
         replicas = {key: self.replica(region, key) for key in {op.key for op in update.ops}}
-        outcome = judge(update, accepted_at, replicas)
+        outcome = judge(update, accepted_at, [replicas[op.key] for op in update.ops])
         writes = [write for replica in replicas.values() if (write := replica.write(accepted_at))]
         assert bool(writes) == (not outcome.duplicate and outcome.status is not Status.EXPIRED)
         for write in writes:

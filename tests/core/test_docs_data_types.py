@@ -54,7 +54,7 @@ def test_readers_see_what_the_page_says(heading: str) -> None:
         for op in operations(Block("json", lines, 0)):
             sequence += 1
             replicas.setdefault(op.key, Replica(op.key, SCHEMA.keys[op.state_key], 1, "a", {}, None))
-            assert judge(Update([op], "game-1", sequence, NOW_MS), NOW_MS, replicas).status is Status.APPLIED
+            assert judge(Update([op], "game-1", sequence, NOW_MS), NOW_MS, [replicas[op.key]]).status is Status.APPLIED
             last = replicas[op.key]
         assert last.data_type.value(last.state, last.spec) == msgspec.json.decode(told)
 

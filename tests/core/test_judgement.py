@@ -213,10 +213,9 @@ def test_a_full_memory_refuses_new_producers(cluster: Cluster) -> None:
     cluster.send("a", update(op("score", "add", n=1), producer="game-1"))
     full = cluster.replica("a", Key("anna", "score"))
     full.set_memory(memory)
-    replicas = {full.key: full}
-    assert judge(one_more, NOW_MS, replicas) == refused(Reason.TOO_MANY_PRODUCERS)
-    assert judge(one_more, NOW_MS, replicas) == EXPIRED
-    assert judge(update(op("score", "add", n=1), producer="game-2", sequence=2), NOW_MS, replicas) == APPLIED
+    assert judge(one_more, NOW_MS, [full]) == refused(Reason.TOO_MANY_PRODUCERS)
+    assert judge(one_more, NOW_MS, [full]) == EXPIRED
+    assert judge(update(op("score", "add", n=1), producer="game-2", sequence=2), NOW_MS, [full]) == APPLIED
     assert full.state == {"a": 2}
 
 

@@ -243,6 +243,12 @@ def test_an_update_that_two_regions_processed_took_effect_if_either_applied_it()
         assert recall(memory, "x", 1, 1) == Outcome(Status.APPLIED, duplicate=True)
 
 
+def test_a_refusal_is_not_told_where_another_region_may_have_forgotten_that_it_applied() -> None:
+    """What was answered as applied may become `expired`, never refused."""
+    refused, forgot = after(1, outcome=REFUSED), Part(horizon=1)
+    assert recall({"a": refused, "b": forgot}, "x", 1, 1) == EXPIRED
+
+
 def test_gaps_beyond_the_bound_raise_the_floor() -> None:
     """The lowest gap is given up: what lies in it or below answers `expired`, what lies above is remembered."""
     odd = range(1, 2 * producers.GAPS_MAX + 6, 2)

@@ -14,6 +14,7 @@ from playerstate.cli import console
 from playerstate.errors import InvariantViolated, PlayerStateError
 from playerstate.folder import read_schema_file
 from playerstate.node import Node, Options
+from playerstate.runtime.collector import calm_collector
 
 LOOK_EVERY_S = 0.25
 
@@ -25,6 +26,7 @@ def run(data: Path, schema: Path | None, options: Options, signals: SimpleQueue[
     try:
         schema_text = read_schema_file(schema) if schema else None
         with Node(data, schema_text=schema_text, options=options) as node:
+            calm_collector()
             _announce(node, data, as_json=as_json)
             while (told := _next(signals)) is None:
                 if not node.alive:

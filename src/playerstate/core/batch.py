@@ -8,7 +8,8 @@ have to remember more causes than one write may, or when the group would span mo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from playerstate.core.check import ROWS_MAX
 from playerstate.core.judgement import judge, refuse
@@ -19,17 +20,23 @@ ROW_BYTES_MAX = 393_216
 """A row's largest size: under DynamoDB's 400 KB an item, with its keys."""
 
 
-class Item(NamedTuple):
-    """An update of the batch: where it stands on the stream, when it was accepted (ms), at most how large it is."""
+class Item(msgspec.Struct, frozen=True, gc=False, order=False):
+    """An update of the batch: its place on the stream, when it was accepted (ms), and at most how large it is.
+
+    `keys` names the row of each operation, in their order.
+    """
 
     place: str
     accepted_at: int
     update: Update
+    keys: list[Key]
     bytes_max: int
 
 
 class Group:
     """Rows that must be written together, with the items that they come from and what became of each."""
+
+    __slots__ = ("items", "keys", "outcomes", "writes")
 
     def __init__(self) -> None:
         self.keys: set[Key] = set()
@@ -55,10 +62,8 @@ class Batch:
 
     def judge(self, item: Item) -> None:
         """Process one item, whose keys must all be among the replicas."""
-        ops = item.update.ops
-        keys = [ops[0].key] if len(ops) == 1 else list(dict.fromkeys([op.key for op in ops]))
-        group = self._group_for(keys)
-        outcome = self._judge_within_size(item, [self._replicas[key] for key in keys])
+        group = self._group_for(item.keys)
+        outcome = self._judge_within_size(item, [self._replicas[key] for key in item.keys])
         group.items.append(item)
         group.outcomes.append(outcome)
 
@@ -107,11 +112,11 @@ class Batch:
         update, accepted_at = item.update, item.accepted_at
         near = [replica for replica in replicas if replica.bytes_at_most(item.bytes_max) > ROW_BYTES_MAX]
         if not near:
-            return judge(update, accepted_at, self._replicas)
+            return judge(update, accepted_at, replicas)
         before = [replica.snapshot() for replica in replicas]
-        outcome = judge(update, accepted_at, self._replicas)
+        outcome = judge(update, accepted_at, replicas)
         if outcome.status is Status.APPLIED and any(r.measure(self._written_at) > ROW_BYTES_MAX for r in near):
             for replica, snapshot in zip(replicas, before, strict=True):
                 replica.restore(snapshot)
-            outcome = refuse(update, accepted_at, self._replicas, Reason.ROW_TOO_LARGE)
+            outcome = refuse(update, accepted_at, replicas[0], Reason.ROW_TOO_LARGE)
         return outcome

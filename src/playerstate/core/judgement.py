@@ -6,113 +6,94 @@ order of the questions is the order of the answers: a repeat hears its first out
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from playerstate.core import producers
-from playerstate.core.model import Cause, Effect, Key, Outcome, Reason, Status, Update
+from playerstate.core.model import Cause, Effect, Outcome, Reason, Status, Update
 from playerstate.core.producers import RETENTION_MS
 from playerstate.core.replica import Replica
 from playerstate.core.types.contract import At, Refused
 from playerstate.core.version_vector import covers, parse_vector
 
-
-class _Plan(NamedTuple):
-    """Where a key's replica will stand if the update is applied."""
-
-    state: Any
-    effects: list[Effect]
-
+_Plans: TypeAlias = dict[Replica, tuple[Any, list[Effect]]]
+"""Where each row will stand if the update is applied, and what was done to it."""
 
 _APPLIED = Outcome(Status.APPLIED)
 
 
-def judge(update: Update, accepted_at: int, replicas: Mapping[Key, Replica]) -> Outcome:
-    """Process one checked update on the working copies of the keys that it names.
+def judge(update: Update, accepted_at: int, replicas: Sequence[Replica]) -> Outcome:
+    """Process one checked update on the working copies of the rows that it names.
 
-    A refused update takes a step of its first row, which remembers the refusal, and of a row that now wants rights. A
-    repeat, and an update whose fate is forgotten (`expired`), takes none.
+    `replicas` holds each operation's, in their order; operations on one key share one. A refused update takes a step of
+    its first row, which remembers the refusal, and of a row that now wants rights. A repeat, and an update whose fate
+    is forgotten (`expired`), takes none.
     """
-    first_key = update.first_key
-    first = replicas[first_key]
     if update.sent_at < accepted_at - RETENTION_MS:
         return Outcome(Status.EXPIRED)
-    known = producers.recall(first.memory, update.producer, update.sequence, update.sent_at)
+    known = producers.recall(replicas[0].memory, update.producer, update.sequence, update.sent_at)
     if isinstance(known, Outcome):
         return known
-    plans: dict[Key, _Plan] = {}
-    outcome = _obstacle(update, known, first, replicas) or _try(update, accepted_at, first_key, replicas, plans)
-    return _settle(update, accepted_at, first, replicas, plans, outcome)
+    plans: _Plans = {}
+    outcome = _obstacle(update, known, replicas) or _try(update, accepted_at, replicas, plans)
+    return _settle(update, accepted_at, replicas[0], plans, outcome)
 
 
-def refuse(update: Update, accepted_at: int, replicas: Mapping[Key, Replica], reason: Reason) -> Outcome:
+def refuse(update: Update, accepted_at: int, first: Replica, reason: Reason) -> Outcome:
     """Process an update that `judge` would apply, but that must be refused for what would come of it."""
-    first = replicas[update.first_key]
-    return _settle(update, accepted_at, first, replicas, {}, Outcome(Status.REFUSED, reason))
+    return _settle(update, accepted_at, first, {}, Outcome(Status.REFUSED, reason))
 
 
-def _obstacle(
-    update: Update, known: producers.Novelty, first: Replica, replicas: Mapping[Key, Replica]
-) -> Outcome | None:
+def _obstacle(update: Update, known: producers.Novelty, replicas: Sequence[Replica]) -> Outcome | None:
     """What keeps the update from being tried at all."""
-    if known is producers.Novelty.LATE and not all(replicas[op.key].data_type.commutes(op) for op in update.ops):
+    if known is producers.Novelty.LATE and not all(
+        replica.data_type.commutes(op) for op, replica in zip(update.ops, replicas, strict=True)
+    ):
         return Outcome(Status.SUPERSEDED)
-    if update.if_version is not None and parse_vector(update.if_version) != first.vector:
+    if update.if_version is not None and parse_vector(update.if_version) != replicas[0].vector:
         return Outcome(Status.CONFLICT)
-    if update.seen is not None and not covers(first.vector, parse_vector(update.seen)):
+    if update.seen is not None and not covers(replicas[0].vector, parse_vector(update.seen)):
         return Outcome(Status.REFUSED, Reason.NOT_HERE_YET)
     return None
 
 
-def _try(
-    update: Update, accepted_at: int, first_key: Key, replicas: Mapping[Key, Replica], plans: dict[Key, _Plan]
-) -> Outcome:
+def _try(update: Update, accepted_at: int, replicas: Sequence[Replica], plans: _Plans) -> Outcome:
     """Apply every operation to a copy, into `plans`. On the first refusal only a note of what is wanted stays."""
     time_us = min(update.sent_at, accepted_at) * 1000
     seen = parse_vector(update.seen) if update.seen is not None else None
-    for op in update.ops:
-        key = op.key
-        replica = replicas[key]
-        at = At(replica.region, replica.next_step, time_us, seen if key == first_key else None)
-        plan = plans.get(key)
+    for op, replica in zip(update.ops, replicas, strict=True):
+        at = At(replica.region, replica.next_step, time_us, seen if replica is replicas[0] else None)
+        state, effects = plans.get(replica) or (replica.state, [])
         try:
-            state, effect = replica.data_type.apply(plan.state if plan else replica.state, op, at, replica.spec)
+            state, effect = replica.data_type.apply(state, op, at, replica.spec)
         except Refused as refusal:
             plans.clear()
             if refusal.note is not None:
-                plans[key] = _Plan(refusal.note(replica.state), [])
+                plans[replica] = (refusal.note(replica.state), [])
             return Outcome(Status.REFUSED, refusal.reason)
-        plans[key] = _Plan(state, [*plan.effects, effect] if plan else [effect])
+        plans[replica] = (state, [*effects, effect])
     return _APPLIED
 
 
-def _settle(
-    update: Update,
-    accepted_at: int,
-    first: Replica,
-    replicas: Mapping[Key, Replica],
-    plans: dict[Key, _Plan],
-    outcome: Outcome,
-) -> Outcome:
+def _settle(update: Update, accepted_at: int, first: Replica, plans: _Plans, outcome: Outcome) -> Outcome:
     """Remember the outcome in the first row, and take the planned steps; at least one, in the first row."""
     try:
         first.remember(update.producer, update.sequence, update.sent_at, outcome, now=accepted_at)
     except producers.MemoryFull as exc:
         first.set_memory(exc.part)
         outcome, plans = Outcome(Status.REFUSED, Reason.TOO_MANY_PRODUCERS), {}
-    plans.setdefault(first.key, _Plan(first.state, []))
-    for key, plan in plans.items():
-        replica = replicas[key]
+    plans.setdefault(first, (first.state, []))
+    for replica, (state, effects) in plans.items():
         cause = Cause(
             replica.next_step,
             update.producer,
             update.sequence,
             update.sent_at,
             accepted_at,
-            plan.effects,
+            effects,
             outcome.status,
             outcome.reason,
             None if replica is first else first.key,
         )
-        replica.take_step(plan.state, cause)
+        replica.take_step(state, cause)
     return outcome

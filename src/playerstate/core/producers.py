@@ -108,11 +108,11 @@ def recall(memory: Memory, producer: str, sequence: int, sent_at: int) -> Novelt
             return Outcome(Status.APPLIED, duplicate=True)
         else:
             forgotten |= before_horizon
+    if forgotten:
+        return Outcome(Status.EXPIRED)
     if not_applied:
         status, _, reason = min(not_applied).partition(":")
         return Outcome(Status(status), reason or None, duplicate=True)
-    if forgotten:
-        return Outcome(Status.EXPIRED)
     return Novelty.NEXT if sequence > last else Novelty.LATE
 
 

@@ -46,6 +46,22 @@ class Replica:
     `rows` are all regions' rows of the key, `own` the stored bytes of this region's.
     """
 
+    __slots__ = (
+        "_epoch",
+        "_grown",
+        "_own",
+        "_own_version",
+        "_schema_version",
+        "because",
+        "data_type",
+        "key",
+        "memory",
+        "region",
+        "spec",
+        "state",
+        "vector",
+    )
+
     def __init__(
         self,
         key: Key,

@@ -211,7 +211,10 @@ def decode_packed_update(body: bytes) -> Update:
 
 
 def convert_update(data: object) -> Update:
-    """An update given as Python data: a dict, or an `Update`, whose types nobody has checked. Raises `InvalidUpdate`."""
+    """An update given as Python data: a dict, or an `Update`, whose types nobody has checked.
+
+    Raises `InvalidUpdate`.
+    """
     if isinstance(data, Update):
         return decode_packed_update(encode_update(data))
     try:

@@ -120,7 +120,7 @@ class Apply:
                 again += group.items
                 for key in group.keys:
                     self._kept.pop(key, None)
-        return Applied(outcomes, rows_written), sorted(again)
+        return Applied(outcomes, rows_written), sorted(again, key=lambda item: item.place)
 
     def _read(self, records: Sequence[StreamRecord]) -> tuple[list[Item], list[DeadLetter]]:
         """The updates of the records, and a dead letter for each that cannot be one."""
@@ -144,12 +144,13 @@ class Apply:
                     body = encode_update(update) if isinstance(update, Update) else bodies[index]
                     letters.append(_letter(f"{place}-{index:04d}", now, exc, body, update))
                 else:
-                    items.append(Item(f"{place}-{index:04d}", accepted_at, update, len(record.body)))
+                    keys = [op.key for op in update.ops]
+                    items.append(Item(f"{place}-{index:04d}", accepted_at, update, keys, len(record.body)))
         return items, letters
 
     def _replicas(self, items: Sequence[Item]) -> dict[Key, Replica]:
         """A working copy of every key that the items name."""
-        keys = dict.fromkeys([op.key for item in items for op in item.update.ops])
+        keys = dict.fromkeys([key for item in items for key in item.keys])
         replicas = {key: kept for key in keys if (kept := self._kept.pop(key, None))}
         for key, stored in self._store.load([key for key in keys if key not in replicas]).items():
             reader = self._readers[key.state_key]

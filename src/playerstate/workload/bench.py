@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from playerstate.node import Node
+from playerstate.runtime.collector import calm_collector
 from playerstate.workload.freshness import AtRate, measure_freshness
 from playerstate.workload.machine import Machine, describe_machine, resident_megabytes
 from playerstate.workload.prepared import distinct, life_like
@@ -49,6 +50,7 @@ def run_bench(
     tell("preparing the load")
     load = distinct(SEED) if every_key_distinct else life_like(SEED)
     with Node(folder) as node:
+        calm_collector()  # as `serve` does
         row_bytes = typical_row_bytes(node)
         tell("throughput, closed loop")
         throughput = measure_throughput(node, load, seconds)

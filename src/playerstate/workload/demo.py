@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from playerstate.node import Node
+from playerstate.runtime.collector import calm_collector
 from playerstate.runtime.freshness import quantile
 from playerstate.service import Parts
 from playerstate.workload.compare import Comparison, compare
@@ -83,6 +84,7 @@ def run_demo(
     """
     watch = _Watch()
     with Node(folder) as node:
+        calm_collector()  # as `serve` does
         ledger = Ledger()
         life = Life(options.seed, players=options.players)
         sender = Sender(node.service, life, ledger, rate_per_s=options.rate_per_s, seed=options.seed)

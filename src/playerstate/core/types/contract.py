@@ -17,7 +17,9 @@ changes its arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+import msgspec
 
 from playerstate.core.model import Effect, Json, Op, Reason
 from playerstate.core.schema import KeySpec
@@ -41,7 +43,7 @@ class Refused(Exception):
         self.note = note
 
 
-class At(NamedTuple):
+class At(msgspec.Struct, frozen=True, gc=False):
     """Where and when an operation is applied: step `n` of `region`, and the sender's time in microseconds.
 
     `seen` is the vector that the writer had read; without it the writer has seen all that is here.
