@@ -81,7 +81,7 @@ class Node:
             opened.callback(self._parts.close)
             self._distrust_checkpoints()
             for queue in self._parts.queues.values():
-                queue.release()  # nobody else holds the folder, so nobody works on what was received
+                queue.release()  # whoever received something is gone, or about to; at worst it is done twice
             graph = LadybugGraph(path / "graph", self.schema)
             opened.callback(graph.close)
             self._crews = self._make_crews(path, options, graph)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,9 @@ from playerstate.wiring import doorbell_path
 
 STOP_S = 30.0
 """How long a worker may take to finish its steps before it is killed, which costs nothing but repeated work."""
+
+RESTART_PAUSE_S = 5.0
+"""A worker that dies again is not started again at once: it may never start."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +55,7 @@ class WorkerProcess:
         self._arguments = [role.value, str(folder), region, cache_url]
         self._doorbell = Doorbell(doorbell_path(folder, role))
         self._report = first
+        self._not_before = 0.0
         self.process = self._start()
 
     def wake(self) -> None:
@@ -63,7 +68,8 @@ class WorkerProcess:
 
     def ensure_running(self) -> None:
         """Start it again if it has died."""
-        if self.process.poll() is not None:
+        if self.process.poll() is not None and time.monotonic() >= self._not_before:
+            self._not_before = time.monotonic() + RESTART_PAUSE_S
             log.error("a worker has died and is started again", role=self._role, exit_code=self.process.returncode)
             self._hang_up()
             self.process = self._start()

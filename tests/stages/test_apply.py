@@ -15,6 +15,7 @@ from playerstate.core.check import ROWS_MAX
 from playerstate.core.images import Images
 from playerstate.core.model import Identity, Key
 from playerstate.core.replica import BECAUSE_MAX, Write
+from playerstate.core.schema import parse_schema
 from playerstate.core.types.flag import Flag
 from playerstate.core.wire import NewerVersion, decode_any_updates, encode_record, encode_update
 from playerstate.errors import OutcomeUnknown, Unavailable
@@ -288,3 +289,22 @@ def test_a_fault_of_the_program_stops_one_update_only(monkeypatch: pytest.Monkey
     (letter,) = world.dead_letters.list()
     assert (letter.code, decode_any_updates(letter.body)) == ("internal", [flag])
     assert applied(world) == 3
+
+
+def test_short_names_do_not_slip_past_the_row_limit() -> None:
+    """A set of many short elements takes several times the bytes of the updates that fill it."""
+    world = World(
+        schema=parse_schema('[game]\nname = "t"\nversion = 1\n[keys.tags]\ntype = "set"\nmax_entries = 100000')
+    )
+    adds = [
+        update(
+            {"state_key": "tags", "op": "add", "elements": [f"{n:x}" for n in range(part, part + 12_000)]}, sequence=s
+        )
+        for s, part in enumerate(range(0, 60_000, 12_000), start=1)
+    ]
+    world.put_updates(*adds)
+    outcomes = world.apply.handle(records(world)).outcomes
+    stored = world.store.load([Key("ada", "tags")])[Key("ada", "tags")][REGION]
+    assert len(stored) <= ROW_BYTES_MAX
+    assert outcomes["applied"] + outcomes["refused:row_too_large"] == len(adds)
+    assert outcomes["refused:row_too_large"]

@@ -11,7 +11,9 @@ from playerstate.errors import InvalidUpdate
 
 
 class Accepted(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """The update is on disk and will get an outcome. With this identity it may be sent again without harm."""
+    """The update is on disk and will get an outcome. A client that gave the identity itself may
+    send it again without harm.
+    """
 
     producer: str
     sequence: int

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import UNSET
 
 from playerstate.core.check import ROWS_MAX
 from playerstate.core.judgement import judge, refuse
@@ -110,7 +111,8 @@ class Batch:
     def _judge_within_size(self, item: Item, replicas: list[Replica]) -> Outcome:
         """Judge; where a row may have grown too large, measure, and refuse if it has."""
         update, accepted_at = item.update, item.accepted_at
-        near = [replica for replica in replicas if replica.bytes_at_most(item.bytes_max) > ROW_BYTES_MAX]
+        more, rewrites = _growth(item)
+        near = [replica for replica in replicas if replica.bytes_at_most(more, rewrites=rewrites) > ROW_BYTES_MAX]
         if not near:
             return judge(update, accepted_at, replicas)
         before = [replica.snapshot() for replica in replicas]
@@ -120,3 +122,17 @@ class Batch:
                 replica.restore(snapshot)
             outcome = refuse(update, accepted_at, replicas[0], Reason.ROW_TOO_LARGE)
         return outcome
+
+
+def _growth(item: Item) -> tuple[int, bool]:
+    """How much an item adds to a row at most, and whether it may name everything that is there.
+
+    What an operation carries stands in the state and again in the causes; a short element or item takes several times
+    its own size in the state, with the step that wrote it.
+    """
+    factor, rewrites = 2, False
+    for op in item.update.ops:
+        if op.elements is not UNSET or op.items is not UNSET:
+            factor = 8
+        rewrites |= op.op == "replace"
+    return item.bytes_max * factor, rewrites

@@ -31,7 +31,7 @@ class Image(NamedTuple):
 class Images:
     """Reads the rows of one schema; keeps up to `kept_max` of the latest."""
 
-    def __init__(self, schema: Schema, *, kept_max: int = 4096) -> None:
+    def __init__(self, schema: Schema, *, kept_max: int = 8_000) -> None:
         self._schema = schema
         self._readers = row_readers(schema)
         self._kept: dict[tuple[str, bytes], Image] = {}

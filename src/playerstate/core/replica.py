@@ -43,7 +43,7 @@ class Snapshot(NamedTuple):
 class Replica:
     """One region's working copy of one key.
 
-    `rows` are all regions' rows of the key, `own` the stored bytes of this region's.
+    `rows` are all regions' rows of the key, `own` the stored bytes of this region's; `stored_bytes` is the size of all.
     """
 
     __slots__ = (
@@ -70,6 +70,8 @@ class Replica:
         region: str,
         rows: Mapping[str, Row[Any]],
         own: bytes | None,
+        *,
+        stored_bytes: int = 0,
     ) -> None:
         joined = join_rows(rows.values(), DATA_TYPES[spec.type])
         self.key = key
@@ -84,7 +86,7 @@ class Replica:
         self._schema_version = schema_version
         self._own = own
         self._own_version = format_vector(rows[region].vector) if region in rows else None
-        self._grown = len(own or b"")
+        self._grown = stored_bytes
 
     @property
     def version(self) -> str:
@@ -123,9 +125,9 @@ class Replica:
         """Replace the region's own part of the memory."""
         self.memory = {**self.memory, self.region: part}
 
-    def bytes_at_most(self, more: int) -> int:
-        """A bound on the row's encoded size after an update of `more` bytes."""
-        self._grown += more + CAUSE_BYTES_MAX
+    def bytes_at_most(self, more: int, *, rewrites: bool) -> int:
+        """A bound on the row's encoded size after an update that adds `more` bytes, or that may name all there is."""
+        self._grown += more + CAUSE_BYTES_MAX + (self._grown if rewrites else 0)
         return self._grown
 
     def measure(self, written_at: int) -> int:

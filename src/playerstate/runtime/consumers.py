@@ -25,8 +25,8 @@ from playerstate.runtime.freshness import Freshness
 from playerstate.stages.apply import Apply
 from playerstate.stages.project import Project
 
-RECORDS_MAX = 2_000
-CHANGES_MAX = 500
+RECORDS_MAX = 5_000
+CHANGES_MAX = 1_000
 MESSAGES_MAX = 40
 VISIBILITY_S = 20.0
 KEPT_AFTER_USE = 10_000

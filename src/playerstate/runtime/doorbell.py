@@ -13,6 +13,8 @@ class Doorbell:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writing: int | None = None
+        if path.exists() and not path.is_fifo():  # a copied folder may have a plain file there
+            path.unlink()
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
 

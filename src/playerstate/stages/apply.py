@@ -157,7 +157,8 @@ class Apply:
             rows = {region: reader.decode(body) for region, body in stored.items()}
             spec = self._schema.keys[key.state_key]
             own = stored.get(self._region)
-            replicas[key] = Replica(key, spec, self._schema.version, self._region, rows, own)
+            size = sum(map(len, stored.values()))
+            replicas[key] = Replica(key, spec, self._schema.version, self._region, rows, own, stored_bytes=size)
         if self._kept_max:
             self._keep(replicas)
         return replicas

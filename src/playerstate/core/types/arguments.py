@@ -17,7 +17,7 @@ from playerstate.core.numbers import JSON_INTEGER_MAX, parse_amount
 from playerstate.core.schema import KeySpec
 from playerstate.errors import InvalidUpdate
 
-ARGUMENTS = ("n", "item", "items", "elements", "field", "value")
+ARGUMENTS = ("item", "n", "items", "elements", "field", "value")
 DEPTH_MAX = 16
 NAME_LENGTH_MAX = 128
 
@@ -32,6 +32,8 @@ def check_arguments(op: Op, wanted: Mapping[str, tuple[str, ...]], type_name: st
             code="unknown_operation",
             where=f"{where}.op",
         )
+    if _given(op) == needed:  # the usual case, at the price of one comparison
+        return
     for argument in ARGUMENTS:
         given = getattr(op, argument) is not UNSET
         if given and argument not in needed:
@@ -46,6 +48,11 @@ def check_arguments(op: Op, wanted: Mapping[str, tuple[str, ...]], type_name: st
                 code="missing_argument",
                 where=f"{where}.{argument}",
             )
+
+
+def _given(op: Op) -> tuple[str, ...]:
+    arguments = (op.item, op.n, op.items, op.elements, op.field, op.value)
+    return tuple([name for name, argument in zip(ARGUMENTS, arguments, strict=True) if argument is not UNSET])
 
 
 def amount(op: Op) -> int:
