@@ -179,3 +179,23 @@ def test_a_schema_may_not_follow(old: Schema, new: Schema, message: str) -> None
     """Saying which key, and what to do."""
     with pytest.raises(SchemaRefused, match=re.escape(message)):
         check_successor(old, new)
+
+
+@pytest.mark.parametrize(
+    ("label", "to"),
+    [("Player", "Player"), ("Synced", "Player"), ("player", "Player"), ("GUILD", "Guild"), ("X", "synced")],
+)
+def test_names_that_a_graph_cannot_tell_apart_are_refused(label: str, to: str) -> None:
+    """Labels of edges and kinds of vertices share one space of names, in which case does not count."""
+    text = f'[game]\nname = "t"\nversion = 1\n[keys.friends]\ntype = "set"\nedge = {{ label = "{label}", to = "{to}" }}'
+    with pytest.raises(SchemaRefused, match="cannot tell"):
+        parse_schema(text)
+
+
+def test_edges_cannot_be_taken_away() -> None:
+    """They would stay in the graph for good; a label may change, which the key's next version follows."""
+    text = '[game]\nname = "t"\nversion = {0}\n[keys.friends]\ntype = "set"\n{1}'
+    old = parse_schema(text.format(1, 'edge = { label = "FRIEND" }'))
+    with pytest.raises(SchemaRefused, match="cannot be taken away"):
+        check_successor(old, parse_schema(text.format(2, "")))
+    check_successor(old, parse_schema(text.format(2, 'edge = { label = "PAL" }')))
