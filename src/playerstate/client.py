@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -70,15 +71,15 @@ class RemoteNode(PlayerState):
         if not updates:
             raise InvalidUpdate("A batch has at least one update", code="empty")
         answers: dict[int, Answer] = {}
-        wrapped: dict[int, protocol.WireUpdate] = {}
+        texts: dict[int, bytes] = {}
         for index, update in enumerate(updates):
             try:
-                wrapped[index] = protocol.wrap_update(update)
+                texts[index] = protocol.text_of(update)
             except InvalidUpdate as exc:
                 answers[index] = Rejected.of(exc)
-        if wrapped:
-            sent = self._call(protocol.SendMany(list(wrapped.values())), list[Answer], changes=True)
-            answers.update(zip(wrapped, sent, strict=True))
+        if texts:
+            sent = self._call(protocol.SendMany(list(texts.values())), list[Answer], changes=True)
+            answers.update(zip(texts, sent, strict=True))
         return [answers[index] for index in range(len(updates))]
 
     def outcome(self, identity: Identity, *, wait_s: float = 0.0) -> Outcome | None:
@@ -151,9 +152,7 @@ class RemoteNode(PlayerState):
 
     def _call(self, request: Request, result: Any, *, wait_s: float = 0.0, changes: bool = False) -> Any:
         """Make a call. If the connection breaks, nothing is known of a call that `changes` something."""
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        connection = connection or self._open()
+        connection = self._take_idle() or self._open()
         connection.settimeout(wait_s + CALL_TIMEOUT_S)
         try:
             protocol.send_frame(connection, request)
@@ -168,6 +167,17 @@ class RemoteNode(PlayerState):
         with self._lock:
             self._idle.append(connection)
         return _result(frame, result)
+
+    def _take_idle(self) -> socket.socket | None:
+        """A connection that was kept and that nobody has closed meanwhile."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+            if not select.select([connection], [], [], 0)[0]:
+                return connection
+            connection.close()  # nothing is owed to us, so what can be read is its end
 
     def _open(self) -> socket.socket:
         try:

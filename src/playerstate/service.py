@@ -13,7 +13,7 @@ from playerstate.core import producers
 from playerstate.core.answers import Accepted, Answer, Stats
 from playerstate.core.check import check_player_id
 from playerstate.core.images import Images
-from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Stage, Status, Transition, View
+from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Stage, Status, Transition, Update, View
 from playerstate.core.row import join_rows
 from playerstate.core.schema import Schema
 from playerstate.core.types import DATA_TYPES
@@ -31,6 +31,7 @@ from playerstate.stages.paths import shortest_path
 
 OUTCOME_POLL_S = 0.05
 DRAIN_POLL_S = 0.005
+HISTORY_SEARCHED_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,22 @@ class Service(PlayerState):
         if found is not None or wait_s <= 0:
             return found
         deadline = time.monotonic() + wait_s
-        watch = self._parts.cache.watch(key.player_id, timeout_s=OUTCOME_POLL_S)
+        changes = self._wakes(key.player_id)
         while True:
             found = self._outcome(key, identity)
             if found is not None or time.monotonic() >= deadline:
                 return found
-            next(watch)
+            next(changes)
+
+    def _wakes(self, player_id: str) -> Iterator[None]:
+        """An item whenever something of the player may have changed, and every `OUTCOME_POLL_S`, cache or no cache."""
+        try:
+            for _ in self._parts.cache.watch(player_id, timeout_s=OUTCOME_POLL_S):
+                yield
+        except Unavailable:
+            while True:
+                time.sleep(OUTCOME_POLL_S)
+                yield
 
     def get(self, player_id: str, state_key: str) -> View:
         """The view of a key: from the cache, or from the store where the cache has lost it or is away."""
@@ -148,9 +159,13 @@ class Service(PlayerState):
             self._parts.queues[letter.stage].send([letter.body])
             self._parts.dead_letters.remove(letter_id)
             return []
+        originals = decode_any_updates(letter.body)
+        for update in originals:
+            if self._took_effect(update):
+                raise InvalidUpdate("An update of this letter has been processed already", code="processed")
         updates = [
             msgspec.structs.replace(update, producer=f"replay:{letter_id}", sequence=index, sent_at=0)
-            for index, update in enumerate(decode_any_updates(letter.body), start=1)
+            for index, update in enumerate(originals, start=1)
         ]
         answers = self.send_many(updates)
         if all(isinstance(answer, Accepted) for answer in answers):
@@ -219,15 +234,32 @@ class Service(PlayerState):
             for key, rows in self._parts.store.load_player(player_id).items()
         }
 
+    def _took_effect(self, update: Update) -> bool:
+        key = update.first_key
+        if not update.producer or key.state_key not in self._schema.keys:
+            return False
+        known = self._outcome(key, Identity(update.producer, update.sequence, *key))
+        return known is not None and known.status is not Status.DEAD
+
     def _outcome(self, key: Key, identity: Identity) -> Outcome | None:
         stored = self._parts.store.load([key])[key]
         rows = [self._images.read(key.state_key, body).row for body in stored.values()]
         memory = join_rows(rows, DATA_TYPES[self._schema.keys[key.state_key].type]).memory
         known = producers.recall(memory, identity.producer, identity.sequence, sent_at=2**62)
-        if isinstance(known, Outcome):
+        if isinstance(known, Outcome) and known.duplicate:
             return msgspec.structs.replace(known, duplicate=False)
         letter = self._parts.dead_letters.find(identity)
-        return Outcome(Status.DEAD, letter.code) if letter else None
+        if letter is not None:
+            return Outcome(Status.DEAD, letter.code)
+        told = self._outcome_in_history(key, identity)  # of what the row had no room for, or has let go
+        return told or (known if isinstance(known, Outcome) else None)
+
+    def _outcome_in_history(self, key: Key, identity: Identity) -> Outcome | None:
+        for transition in self._parts.audit.history(*key, limit=HISTORY_SEARCHED_MAX):
+            for cause in transition.causes:
+                if (cause.producer, cause.sequence, cause.of) == (identity.producer, identity.sequence, None):
+                    return Outcome(cause.status, cause.reason)
+        return None
 
 
 def _wait(condition: Callable[[], bool], deadline: float) -> bool:

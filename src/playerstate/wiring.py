@@ -28,8 +28,8 @@ from playerstate.stages.project import Group, Project
 CONSUMER_GROUPS: dict[Stage, Wants] = {"link": Wants.EDGES, "audit": Wants.EVERYTHING}
 """The consumer groups that every node has, by the name of the stage that is fed."""
 
-ATTEMPTS_MAX = 20
-"""How often a message is tried: every kill of a node in the middle of one counts, and is not the message's fault."""
+ATTEMPTS_MAX = 1_000
+"""How often a message is tried: what a stage cannot take is put aside at once, so this is for outages and kills."""
 KEPT_MAX = 20_000
 """How many working copies of rows apply keeps: some 40 MB at 1 KB a row."""
 

@@ -15,15 +15,21 @@ from pathlib import Path
 
 import msgspec
 
+from playerstate.core.answers import StageStats
+from playerstate.core.model import Stage
 from playerstate.core.schema import load_schema
+from playerstate.errors import InvariantViolated, StartRefused
 from playerstate.folder import SCHEMA_FILE
 from playerstate.runtime.collector import calm_collector
+from playerstate.runtime.consumers import Report
 from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.doorbell import Doorbell
 from playerstate.runtime.logs import log_to_stderr
 from playerstate.wiring import FolderParts, consumers, doorbell_path
 
 REPORT_EVERY_S = 0.1
+HALTED = 70
+"""The exit code of a worker that cannot run on this folder: starting it again would not help."""
 
 
 def main(role: Role, folder: Path, region: str, cache_url: str) -> None:
@@ -33,7 +39,13 @@ def main(role: Role, folder: Path, region: str, cache_url: str) -> None:
     reports = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed must not get among the reports
     log_to_stderr()
-    parts = FolderParts.open(folder, cache_url)
+    try:
+        parts = FolderParts.open(folder, cache_url)
+    except (InvariantViolated, StartRefused) as exc:
+        name: Stage = "apply" if role is Role.APPLY else "project"
+        halted = Report(alive=False, stages={name: StageStats(last_error=str(exc))})
+        os.write(reports, msgspec.json.encode(halted) + b"\n")
+        sys.exit(HALTED)
     schema = load_schema((folder / SCHEMA_FILE).read_bytes())
     follow = Doorbell(doorbell_path(folder, Role.FOLLOW))
     own = follow if role is Role.FOLLOW else Doorbell(doorbell_path(folder, role))

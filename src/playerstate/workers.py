@@ -17,6 +17,7 @@ from playerstate.runtime.consumers import Report
 from playerstate.runtime.crew import Role
 from playerstate.runtime.doorbell import Doorbell
 from playerstate.wiring import doorbell_path
+from playerstate.worker import HALTED
 
 STOP_S = 30.0
 """How long a worker may take to finish its steps before it is killed, which costs nothing but repeated work."""
@@ -68,7 +69,9 @@ class WorkerProcess:
 
     def ensure_running(self) -> None:
         """Start it again if it has died."""
-        if self.process.poll() is not None and time.monotonic() >= self._not_before:
+        if self.process.poll() in (None, HALTED):
+            return
+        if time.monotonic() >= self._not_before:
             self._not_before = time.monotonic() + RESTART_PAUSE_S
             log.error("a worker has died and is started again", role=self._role, exit_code=self.process.returncode)
             self._hang_up()

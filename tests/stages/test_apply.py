@@ -308,3 +308,51 @@ def test_short_names_do_not_slip_past_the_row_limit() -> None:
     assert len(stored) <= ROW_BYTES_MAX
     assert outcomes["applied"] + outcomes["refused:row_too_large"] == len(adds)
     assert outcomes["refused:row_too_large"]
+
+
+@given(cuts=st.lists(st.integers(1, 20), max_size=20))
+def test_outcomes_do_not_depend_on_how_the_stream_is_cut(cuts: list[int]) -> None:
+    """What a write remembers of the updates before must not refuse the next: a batch ends as single updates do."""
+    world = World()
+    names = [f"friend-{n:0120d}" for n in range(400)]
+    world.put_updates(
+        *(
+            update({"state_key": "friends", "op": "add" if n % 2 else "remove", "elements": names}, sequence=n)
+            for n in range(1, 21)
+        )
+    )
+    waiting = list(records(world))
+    while waiting:
+        batch = waiting[: cuts.pop(0) if cuts else 20]
+        assert set(world.apply.handle(batch).outcomes) == {"applied"}
+        waiting = waiting[len(batch) :]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"\x91\x02", "newer_version"),
+        (encode_record(2**53, [encode_update(add(1))]), "too_new"),
+    ],
+)
+def test_records_that_no_clock_or_program_here_can_have_written(body: bytes, code: str) -> None:
+    """Promise 10: they are put aside, and neither hold up nor spoil what is behind them."""
+    world = World()
+    world.put_on_stream(body)
+    world.put_updates(add(3))
+    assert world.apply.handle(records(world)).outcomes == {"dead": 1, "applied": 1}
+    assert [letter.code for letter in world.dead_letters.list()] == [code]
+
+
+def test_a_repeat_under_a_stricter_schema_is_still_a_repeat() -> None:
+    """Promise 2: what took effect before the schema changed is no dead letter, which somebody would send again."""
+    world = World()
+    strict = parse_schema(
+        '[game]\nname = "t"\nversion = 2\n[keys.gold]\ntype = "bounded_counter"\n'
+        '[keys.loadout]\ntype = "register"\nmax_length = 3'
+    )
+    world.put_updates(update({"op": "add", "n": 5}, {"state_key": "loadout", "op": "set", "value": "longer"}))
+    world.apply.handle(records(world))
+    after = Apply(strict, REGION, world.store, world.dead_letters, world.clock)
+    assert after.handle(records(world)).outcomes == {}
+    assert world.dead_letters.count() == 0

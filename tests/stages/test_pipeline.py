@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playerstate.core.model import Key, Update
+from playerstate.core.model import Key, Notice, Update
+from playerstate.runtime.consumers import QueueConsumer
 from stages.world import World, update
 
 PLAYERS = st.sampled_from(["ada", "eve", "bob"])
@@ -94,3 +96,24 @@ def test_garbage_on_a_queue_stops_nobody(garbage: list[bytes]) -> None:
     assert world.graph.edges(Key("ada", "friends"))[1] == ["eve"]
     assert world.audit.count() == 1
     assert world.dead_letters.count() == 2 * len(set(garbage))
+
+
+def test_a_notice_that_a_stage_cannot_take_spoils_no_others() -> None:
+    """Promise 10: one of a message's notices makes the stage fail; the others are recorded, it is put aside."""
+    world = World()
+    players = [f"p{n}" for n in range(5)]
+    world.put_updates(*(update({"player_id": player, "op": "add", "n": 1}) for player in players))
+    good = world.record.handle
+
+    def handle(notices: Sequence[Notice]) -> int:
+        if any(notice.player_id == "p3" for notice in notices):
+            raise ZeroDivisionError
+        return good(notices)
+
+    audit = QueueConsumer("audit", world.queues["audit"], handle, world.dead_letters, world.clock)
+    apply, project, *_ = world.consumers()
+    while apply.step() + project.step() + audit.step():
+        pass
+    assert [player for player in players if world.audit.history(player)] == ["p0", "p1", "p2", "p4"]
+    (letter,) = world.dead_letters.list()
+    assert (letter.stage, letter.code) == ("audit", "internal")

@@ -64,7 +64,15 @@ class Batch:
     def judge(self, item: Item) -> None:
         """Process one item, whose keys must all be among the replicas."""
         group = self._group_for(item.keys)
-        outcome = self._judge_within_size(item, [self._replicas[key] for key in item.keys])
+        replicas = [self._replicas[key] for key in item.keys]
+        outcome = self._judge_within_size(item, replicas)
+        if outcome is None and any(replica.because for replica in replicas):
+            # what the write remembers of the updates before may be what is too large: begin another write
+            self._close(group)
+            group = self._group_for(item.keys)
+            outcome = self._judge_within_size(item, replicas)
+        if outcome is None:
+            outcome = refuse(item.update, item.accepted_at, replicas[0], Reason.ROW_TOO_LARGE)
         group.items.append(item)
         group.outcomes.append(outcome)
 
@@ -108,8 +116,8 @@ class Batch:
                 group.writes.append(write)
         self.groups.append(group)
 
-    def _judge_within_size(self, item: Item, replicas: list[Replica]) -> Outcome:
-        """Judge; where a row may have grown too large, measure, and refuse if it has."""
+    def _judge_within_size(self, item: Item, replicas: list[Replica]) -> Outcome | None:
+        """Judge; where a row may have grown too large, measure, and undo if it has: the answer is None then."""
         update, accepted_at = item.update, item.accepted_at
         more, rewrites = _growth(item)
         near = [replica for replica in replicas if replica.bytes_at_most(more, rewrites=rewrites) > ROW_BYTES_MAX]
@@ -117,11 +125,12 @@ class Batch:
             return judge(update, accepted_at, replicas)
         before = [replica.snapshot() for replica in replicas]
         outcome = judge(update, accepted_at, replicas)
-        if outcome.status is Status.APPLIED and any(r.measure(self._written_at) > ROW_BYTES_MAX for r in near):
-            for replica, snapshot in zip(replicas, before, strict=True):
-                replica.restore(snapshot)
-            outcome = refuse(update, accepted_at, replicas[0], Reason.ROW_TOO_LARGE)
-        return outcome
+        too_large = [replica for replica in near if replica.measure(self._written_at) > ROW_BYTES_MAX]
+        if outcome.status is not Status.APPLIED or not too_large:
+            return outcome
+        for replica, snapshot in zip(replicas, before, strict=True):
+            replica.restore(snapshot)
+        return None
 
 
 def _growth(item: Item) -> tuple[int, bool]:

@@ -19,6 +19,8 @@ from playerstate.core.version_vector import covers, format_vector, total
 from playerstate.core.views import value_json
 from playerstate.core.wire import row_readers
 
+KEPT_BYTES_MAX = 64 * 1024 * 1024
+
 
 class Image(NamedTuple):
     """A row, its version and its value as JSON."""
@@ -36,6 +38,7 @@ class Images:
         self._readers = row_readers(schema)
         self._kept: dict[tuple[str, bytes], Image] = {}
         self._kept_max = kept_max
+        self._kept_bytes = 0
 
     def read(self, state_key: str, body: bytes) -> Image:
         """What a row's bytes say. Raises as `RowReader.decode` does."""
@@ -44,10 +47,16 @@ class Images:
             row = self._readers[state_key].decode(body)
             spec = self._schema.keys[state_key]
             image = Image(row, format_vector(row.vector), value_json(row.state, spec))
-            if len(self._kept) >= self._kept_max:  # dicts keep the order of insertion: drop the older half
-                self._kept = dict(list(self._kept.items())[self._kept_max // 2 :])
             self._kept[state_key, body] = image
+            self._kept_bytes += len(body) + len(image.value)
+            if len(self._kept) > self._kept_max or self._kept_bytes > KEPT_BYTES_MAX:
+                self._drop_older_half()
         return image
+
+    def _drop_older_half(self) -> None:
+        kept = list(self._kept.items())  # in the order in which they were first read
+        self._kept = dict(kept[len(kept) // 2 + 1 :])
+        self._kept_bytes = sum([len(body) + len(image.value) for (_, body), image in self._kept.items()])
 
     def view(self, key: Key, images: Iterable[Image]) -> View:
         """The view of a key by its visible rows: of the row that covers the others, or of their join."""

@@ -94,6 +94,11 @@ class Replica:
         return format_vector(self.vector)
 
     @property
+    def bytes(self) -> int:
+        """The size of the row as it is stored."""
+        return len(self._own or b"")
+
+    @property
     def next_step(self) -> int:
         """The number that the region's next step will have."""
         return self.vector.get(self.region, 0) + 1

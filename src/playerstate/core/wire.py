@@ -11,12 +11,14 @@ from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from playerstate.core.model import Notice, Update
 from playerstate.core.numbers import pack, unpack_extension
 from playerstate.core.row import Row
 from playerstate.core.schema import KeySpec, Schema, TypeName
 from playerstate.core.types import DATA_TYPES
+from playerstate.core.types.arguments import check_json
 from playerstate.errors import InvalidUpdate, InvariantViolated, Unavailable
 
 ROW_VERSION = 1
@@ -106,9 +108,12 @@ def row_readers(schema: Schema) -> dict[str, RowReader]:
 def encode_update(update: Update) -> bytes:
     """An update as MessagePack; amounts beyond 64 bits as decimal text, which they may be anyway."""
     try:
-        return msgspec.msgpack.encode(update)
-    except OverflowError:
-        return msgspec.msgpack.encode(_with_text_amounts(msgspec.to_builtins(update)))
+        try:
+            return msgspec.msgpack.encode(update)
+        except OverflowError:
+            return msgspec.msgpack.encode(_with_text_amounts(update))
+    except OverflowError as exc:
+        raise InvalidUpdate("A number is out of range", code="out_of_range") from exc
     except (UnicodeError, RecursionError, TypeError) as exc:
         raise InvalidUpdate(f"The update cannot be encoded: {exc}", code="malformed") from exc
 
@@ -118,14 +123,22 @@ def encode_record(accepted_at: int, updates: Sequence[bytes]) -> bytes:
     return msgspec.msgpack.encode(_RawRecord(RECORD_VERSION, accepted_at, [msgspec.Raw(update) for update in updates]))
 
 
-def _with_text_amounts(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {name: _with_text_amounts(item) for name, item in data.items()}
-    if isinstance(data, list):
-        return [_with_text_amounts(item) for item in data]
-    if isinstance(data, int) and not -(2**63) <= data < 2**63:
-        return str(data)
-    return data
+def _with_text_amounts(update: Update) -> Update:
+    """The update with its largest amounts as text, which they may be anyway."""
+    ops = [
+        msgspec.structs.replace(
+            op,
+            n=_text_if_large(op.n),
+            items=op.items if op.items is UNSET else {item: _text_if_large(n) for item, n in op.items.items()},
+            value=_text_if_large(op.value),  # of a max or min register
+        )
+        for op in update.ops
+    ]
+    return msgspec.structs.replace(update, ops=ops)
+
+
+def _text_if_large(n: Any) -> Any:
+    return str(n) if type(n) is int and not -(2**63) <= n < 2**63 else n
 
 
 _record_decoder = msgspec.msgpack.Decoder(Record, ext_hook=unpack_extension)
@@ -204,6 +217,15 @@ def decode_json_update(line: bytes | str) -> Update:
     return decode_or_refuse(_json_update_decoder, line, "update")
 
 
+def check_values(update: Update) -> None:
+    """Raise `InvalidUpdate` where a value that was built in Python is no JSON."""
+    ops: object = update.ops  # an `Update` that was built in Python may hold anything
+    for index, op in enumerate(ops if isinstance(ops, list) else ()):
+        value = getattr(op, "value", UNSET)
+        if value is not UNSET and type(value) is not int:  # a number's range is its key's affair
+            check_json(value, f"$.ops[{index}].value")
+
+
 def decode_packed_update(body: bytes) -> Update:
     """What `encode_update` encoded. Raises `InvalidUpdate`."""
     update: Update = decode_or_refuse(_update_decoder, body, "update")
@@ -215,14 +237,17 @@ def convert_update(data: object) -> Update:
 
     Raises `InvalidUpdate`.
     """
-    if isinstance(data, Update):
-        return decode_packed_update(encode_update(data))
     try:
-        return msgspec.convert(data, Update)
+        if isinstance(data, Update):
+            check_values(data)
+            return decode_packed_update(encode_update(data))
+        update = msgspec.convert(data, Update)
+        check_values(update)
     except msgspec.ValidationError as exc:
         raise _translated(exc) from exc
     except RecursionError as exc:
         raise InvalidUpdate("The update is nested too deep", code="too_deep") from exc
+    return update
 
 
 def decode_or_refuse(decoder: Any, data: bytes | str, what: str) -> Any:

@@ -18,7 +18,11 @@ class Audit(Protocol):
     def history(
         self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
     ) -> list[Transition]:
-        """A player's transitions, or one key's: the latest first, those written before the time `before` (ms)."""
+        """A player's transitions, or one key's: the latest first, those written before the time `before` (ms).
+
+        At least `limit` where there are so many, and all of the last one's millisecond, so that the next page may begin
+        before it.
+        """
         ...
 
     def count(self) -> int:

@@ -11,14 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
+import structlog
 
 from playerstate.core.answers import StageStats
 from playerstate.core.model import DeadLetter, Notice, Stage
-from playerstate.core.wire import decode_notices
-from playerstate.errors import InvalidUpdate
+from playerstate.core.wire import decode_notices, encode_notices
+from playerstate.errors import InvalidUpdate, PlayerStateError
 from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
-from playerstate.ports.queue import Queue
+from playerstate.ports.queue import Message, Queue
 from playerstate.ports.store import Changes
 from playerstate.ports.stream import Checkpoints, Stream
 from playerstate.runtime.freshness import Freshness
@@ -32,6 +33,8 @@ VISIBILITY_S = 20.0
 KEPT_AFTER_USE = 10_000
 """How many records and changes stay after every consumer has processed them, for whoever looks."""
 TRIM_AT_ONCE = 4_000
+
+log = structlog.get_logger(__name__)
 
 
 class Report(msgspec.Struct):
@@ -184,13 +187,38 @@ class QueueConsumer:
             except InvalidUpdate as exc:
                 now = self._clock.now_ms()
                 self._dead_letters.put([dead_message(self.name, message.body, exc.code, str(exc), now)])
-        self._handle(notices)
+        try:
+            self._handle(notices)
+        except PlayerStateError:
+            raise
+        except Exception:
+            log.exception("a stage met a fault; its messages are taken one by one", stage=self.name)
+            self._handle_one_by_one(messages)
         self._queue.delete([message.receipt for message in messages])
         self.stats.processed += len(notices)
         return len(messages)
 
+    def _handle_one_by_one(self, messages: Sequence[Message]) -> None:
+        """Put aside what the stage cannot take, and nothing beside it."""
+        for message in messages:
+            for notice in _notices_of(message):
+                try:
+                    self._handle([notice])
+                except PlayerStateError:
+                    raise
+                except Exception as exc:  # noqa: BLE001 - whatever it is, it is kept and told
+                    body, now = encode_notices([notice]), self._clock.now_ms()
+                    self._dead_letters.put([dead_message(self.name, body, "internal", repr(exc), now)])
+
     def tell(self, report: Report) -> None:
         """Nothing that its stats do not say."""
+
+
+def _notices_of(message: Message) -> list[Notice]:
+    try:
+        return decode_notices(message.body)
+    except InvalidUpdate:
+        return []  # it is a dead letter already
 
 
 def dead_message(stage: Stage, body: bytes, code: str, reason: str, now: int) -> DeadLetter:

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from playerstate.core.model import Identity, Update
-from playerstate.core.wire import convert_update, decode_packed_update, encode_update
+from playerstate.core.model import Identity
+from playerstate.core.wire import convert_update
 from playerstate.errors import (
     InvalidUpdate,
     InvariantViolated,
@@ -26,17 +26,10 @@ from playerstate.errors import (
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 
 
-class WireUpdate(msgspec.Struct, array_like=True):
-    """An update on its way: JSON text as the client gave it, or a struct as MessagePack."""
-
-    packed: bool
-    body: bytes
-
-
 class SendMany(msgspec.Struct, tag=True):
-    """`send_many`."""
+    """`send_many`, of updates as JSON text."""
 
-    updates: list[WireUpdate]
+    updates: list[bytes]
 
 
 class OutcomeOf(msgspec.Struct, tag=True):
@@ -185,18 +178,16 @@ def error_of(problem: Problem) -> PlayerStateError:
     return _ERRORS.get(problem.kind, PlayerStateError)(problem.message)
 
 
-def wrap_update(update: object) -> WireUpdate:
-    """An update in any form that the API takes. Raises `InvalidUpdate` for one that is none."""
+def text_of(update: object) -> bytes:
+    """An update in any form that the API takes, as JSON text. Raises `InvalidUpdate` for one that is none."""
     if isinstance(update, bytes):
-        return WireUpdate(packed=False, body=update)
+        return update
     if isinstance(update, str):
-        return WireUpdate(packed=False, body=update.encode("utf-8", "surrogatepass"))
-    return WireUpdate(packed=True, body=encode_update(convert_update(update)))
-
-
-def unwrap_update(update: WireUpdate) -> Update | bytes:
-    """The update for `send_many`. Raises `InvalidUpdate`."""
-    return decode_packed_update(update.body) if update.packed else update.body
+        return update.encode("utf-8", "surrogatepass")
+    try:
+        return msgspec.json.encode(convert_update(update))
+    except UnicodeError as exc:
+        raise InvalidUpdate("The text is not valid Unicode", code="bad_text") from exc
 
 
 def send_frame(connection: socket.socket, message: Any) -> None:

@@ -17,8 +17,6 @@ import msgspec
 import structlog
 
 from playerstate.api import PlayerState
-from playerstate.core.answers import Answer, Rejected
-from playerstate.core.model import Update
 from playerstate.errors import InvalidUpdate, PlayerStateError, StartRefused
 from playerstate.runtime import protocol
 from playerstate.runtime.protocol import Reply, Request, SendMany, Watch
@@ -152,7 +150,7 @@ class _Handler(socketserver.BaseRequestHandler):
 def _call(node: PlayerState, request: Request) -> Any:
     match request:
         case SendMany(updates):
-            return _send_many(node, updates)
+            return node.send_many(updates)
         case protocol.OutcomeOf(identity, wait_s):
             return node.outcome(identity, wait_s=wait_s)
         case protocol.Get(player_id, state_key):
@@ -178,20 +176,6 @@ def _call(node: PlayerState, request: Request) -> Any:
         case protocol.GetSchema():
             return node.schema
     raise InvalidUpdate("There is no such call", code="malformed")
-
-
-def _send_many(node: PlayerState, wrapped: list[protocol.WireUpdate]) -> list[Answer]:
-    """Send what can be read; what cannot is rejected in its place."""
-    answers: dict[int, Answer] = {}
-    readable: dict[int, Update | bytes] = {}
-    for index, update in enumerate(wrapped):
-        try:
-            readable[index] = protocol.unwrap_update(update)
-        except InvalidUpdate as exc:
-            answers[index] = Rejected.of(exc)
-    if readable or not wrapped:
-        answers.update(zip(readable, node.send_many(list(readable.values())), strict=True))
-    return [answers[index] for index in range(len(wrapped))]
 
 
 def _socket_path(folder: Path) -> Path:

@@ -26,6 +26,8 @@ from playerstate.ports.stream import NewRecord, Stream
 
 UPDATE_BYTES_MAX = 65_536
 RECORD_BYTES_MAX = 262_144
+LANES_MAX = 32
+"""How many calls are taken at once; each uses up one of the producers that a key remembers."""
 LAG_MAX = 200_000
 """How many records apply may be behind before callers are asked to slow down."""
 
@@ -43,10 +45,12 @@ class Lanes:
         self._lock = threading.Lock()
         self._idle: list[Lane] = []
         self._count = 0
+        self._places = threading.BoundedSemaphore(LANES_MAX)
 
     @contextlib.contextmanager
     def borrow(self) -> Iterator[Lane]:
         """A lane that nobody else uses meanwhile: the one used last, so that few producers are ever seen."""
+        self._places.acquire()
         with self._lock:
             if self._idle:
                 lane = self._idle.pop()
@@ -58,6 +62,7 @@ class Lanes:
         finally:
             with self._lock:
                 self._idle.append(lane)
+            self._places.release()
 
 
 class Lane:

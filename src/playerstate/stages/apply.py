@@ -19,11 +19,14 @@ from typing import NamedTuple
 import structlog
 
 from playerstate.core.batch import Batch, Group, Item
-from playerstate.core.check import Checker, check_not_from_the_future
+from playerstate.core.check import FUTURE_MAX_MS, Checker, check_not_from_the_future
 from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Status, Update
+from playerstate.core.producers import recall
 from playerstate.core.replica import Replica
+from playerstate.core.row import join_rows
 from playerstate.core.schema import Schema
-from playerstate.core.wire import decode_record, encode_update, row_readers
+from playerstate.core.types import DATA_TYPES
+from playerstate.core.wire import TIME_MAX_MS, NewerVersion, decode_record, encode_update, row_readers
 from playerstate.errors import InvalidUpdate, PlayerStateError, Unavailable
 from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
@@ -31,6 +34,8 @@ from playerstate.ports.store import Store
 from playerstate.ports.stream import StreamRecord
 
 TRIES_MAX = 20
+KEPT_BYTES_MAX = 64 * 1024 * 1024
+"""Of stored rows, in the copies that are kept from batch to batch."""
 
 log = structlog.get_logger(__name__)
 
@@ -76,13 +81,14 @@ class Apply:
         Raises `NotNow` if it could not be finished; what was done of it is not done again when it comes again.
         """
         items, letters = self._read(records)
+        letters = [letter for letter in letters if not self._was_processed(letter)]
         applied = Applied(Counter(), 0)
         try:
             for _ in range(TRIES_MAX):
                 if not items:
                     break
                 batch = Batch(self._replicas(items), self._clock.now_ms())
-                letters += filter(None, [self._judge(batch, item) for item in items])
+                letters += [letter for item in items if (letter := self._judge(batch, item))]
                 applied, items = self._commit(batch.finish(), applied)
         except BaseException:
             self._kept.clear()  # they have moved on, and nobody knows whether the store has
@@ -93,6 +99,21 @@ class Apply:
             self._dead_letters.put(letters)
             applied.outcomes[Status.DEAD] += len(letters)
         return applied
+
+    def _was_processed(self, letter: DeadLetter) -> bool:
+        """Whether an update that cannot take effect any more has been processed before: then this is but a repeat.
+
+        A schema may have become stricter between two deliveries.
+        """
+        if letter.identity is None or letter.identity.state_key not in self._schema.keys:
+            return False
+        producer, sequence, player_id, state_key = letter.identity
+        key = Key(player_id, state_key)
+        stored = self._store.load([key])[key]
+        rows = [self._readers[state_key].decode(body) for body in stored.values()]
+        memory = join_rows(rows, DATA_TYPES[self._schema.keys[state_key].type]).memory
+        known = recall(memory, producer, sequence, sent_at=TIME_MAX_MS)
+        return isinstance(known, Outcome) and known.duplicate
 
     def _judge(self, batch: Batch, item: Item) -> DeadLetter | None:
         """Have an update judged. One that this program cannot handle must not hold up those behind it either."""
@@ -131,8 +152,14 @@ class Apply:
             place = f"{record.position:016d}"
             try:
                 accepted_at, updates, bodies = decode_record(record.body)
+                if accepted_at > now + FUTURE_MAX_MS:
+                    raise InvalidUpdate("The record was accepted in the future", code="too_new", where="$[1]")
             except InvalidUpdate as exc:
                 letters.append(_letter(place, now, exc, record.body))
+                continue
+            except NewerVersion as exc:  # or garbage that looks like it: it must not hold up what is behind it
+                error = InvalidUpdate(str(exc), code="newer_version")
+                letters.append(_letter(place, now, error, record.body))
                 continue
             for index, update in enumerate(updates):
                 try:
@@ -164,10 +191,10 @@ class Apply:
         return replicas
 
     def _keep(self, replicas: dict[Key, Replica]) -> None:
-        """Keep the copies, the latest last, and let the oldest go."""
+        """Keep the copies, the latest last, and let the older half go when they are too many or too large."""
         self._kept.update(replicas)
-        if len(self._kept) > self._kept_max:
-            self._kept = dict(list(self._kept.items())[-self._kept_max // 2 :])
+        while len(self._kept) > self._kept_max or sum([r.bytes for r in self._kept.values()]) > KEPT_BYTES_MAX:
+            self._kept = dict(list(self._kept.items())[len(self._kept) // 2 + 1 :])
 
 
 def _letter(

@@ -39,7 +39,11 @@ class MemoryAudit:
                 and (before is None or transition.written_at < before)
             ]
         found.sort(key=lambda transition: (-transition.written_at, -transition.last, transition.state_key))
-        return found[:limit]
+        limit = max(limit, 1)
+        last_at = found[limit - 1].written_at if len(found) >= limit else None
+        return [
+            transition for place, transition in enumerate(found) if place < limit or transition.written_at == last_at
+        ]
 
     def count(self) -> int:
         """How many transitions are kept."""

@@ -14,6 +14,8 @@ from playerstate.core.numbers import pack, unpack_extension
 _decode_causes = msgspec.msgpack.Decoder(list[Cause], ext_hook=unpack_extension).decode
 
 _COLUMNS = "player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes"
+_LATEST_FIRST = "ORDER BY written_at DESC, last DESC, state_key"
+_WRITTEN_AT = 5
 _INSERT = f"INSERT INTO transitions ({_COLUMNS})"
 
 
@@ -48,16 +50,16 @@ class SqliteAudit:
         self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
     ) -> list[Transition]:
         """A player's transitions, or one key's: the latest first."""
-        sql = f"SELECT {_COLUMNS} FROM transitions WHERE player_id = ?"
-        parameters: list[str | int] = [player_id]
+        where, parameters = "player_id = ?", [player_id]
         if state_key is not None:
-            sql += " AND state_key = ?"
+            where += " AND state_key = ?"
             parameters.append(state_key)
-        if before is not None:
-            sql += " AND written_at < ?"
-            parameters.append(before)
-        sql += " ORDER BY written_at DESC, last DESC, state_key LIMIT ?"
-        return [_transition(row) for row in self._database.read(sql, (*parameters, limit))]
+        until = 2**63 - 1 if before is None else before
+        sql = f"SELECT {_COLUMNS} FROM transitions WHERE {where} AND written_at < ? AND written_at >= ? {_LATEST_FIRST}"
+        rows = self._database.read(f"{sql} LIMIT ?", (*parameters, until, -(2**63), max(limit, 1)))
+        if len(rows) >= limit:  # the rest of the last one's millisecond too, or the next page would begin behind it
+            rows = self._database.read(sql, (*parameters, until, rows[-1][_WRITTEN_AT]))
+        return [_transition(row) for row in rows]
 
     def count(self) -> int:
         """How many transitions are kept."""

@@ -18,6 +18,7 @@ FORMAT_VERSION = 1
 BUSY_TIMEOUT_S = 10.0
 DELETE_AT_ONCE_MAX = 1_000
 ROWS_PER_STATEMENT = 100
+READ_BYTES_MAX = 16 * 1024 * 1024
 
 
 class Database:
@@ -62,6 +63,17 @@ class Database:
         """The rows of a query."""
         with self.reading() as connection:
             return connection.execute(sql, parameters).fetchall()
+
+    def read_log(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """The rows of a query whose columns after the first are texts and blobs, up to a bound on their size."""
+        rows, size = [], 0
+        with self.reading() as connection, contextlib.closing(connection.execute(sql, parameters)) as cursor:
+            for row in cursor:
+                rows.append(row)
+                size += sum([len(column) for column in row[1:] if column])
+                if size > READ_BYTES_MAX:
+                    break
+        return rows
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -91,7 +91,7 @@ class SqliteChanges:
             "SELECT position, player_id, range_key, old, new FROM changes WHERE position > ? ORDER BY position LIMIT ?"
         )
         changes = []
-        for position, player_id, range_key, old, new in self._database.read(sql, (after, limit)):
+        for position, player_id, range_key, old, new in self._database.read_log(sql, (after, limit)):
             state_key, _, region = range_key.partition("#")
             changes.append(Change(position, Key(player_id, state_key), region, old, new))
         return changes

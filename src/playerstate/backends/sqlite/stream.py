@@ -67,7 +67,7 @@ class SqliteStream:
     def read(self, after: int, limit: int) -> list[StreamRecord]:
         """The next records beyond a position."""
         sql = "SELECT position, body FROM records WHERE position > ? ORDER BY position LIMIT ?"
-        return [StreamRecord(*row) for row in self._database.read(sql, (after, limit))]
+        return [StreamRecord(*row) for row in self._database.read_log(sql, (after, limit))]
 
     def head(self) -> int:
         """The position of the last record."""

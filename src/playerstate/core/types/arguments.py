@@ -87,7 +87,7 @@ def check_number(value: object, spec: KeySpec, where: str) -> int:
 
 def check_value(value: Json, spec: KeySpec, where: str) -> None:
     """Plain JSON within the key's limits: depth, size, range, allowed values, numbers that readers keep."""
-    _check_json(value, where, DEPTH_MAX)
+    check_json(value, where)
     size = len(value) if isinstance(value, str) else len(msgspec.json.encode(value))
     if size > spec.max_length:
         raise InvalidUpdate(
@@ -118,7 +118,8 @@ def _check_range(n: float, spec: KeySpec, where: str) -> None:
         raise InvalidUpdate(f"The number is not within {low} to {high}", code="out_of_range", where=where)
 
 
-def _check_json(value: Any, where: str, depth: int) -> None:
+def check_json(value: Any, where: str, depth: int = DEPTH_MAX) -> None:
+    """Plain JSON, not nested too deep, with numbers that every reader keeps and texts that UTF-8 can carry."""
     kind = type(value)  # exactly: a subclass may not be encoded as what it derives from
     if value is None or kind is bool:
         return
@@ -139,10 +140,10 @@ def _check_json(value: Any, where: str, depth: int) -> None:
             if not isinstance(name, str):
                 raise InvalidUpdate("Expected a text as a name", code="bad_value", where=where)
             _check_text(name, where)
-            _check_json(item, f"{where}.{name[:40]}", depth - 1)
+            check_json(item, f"{where}.{name[:40]}", depth - 1)
     else:
         for index, item in enumerate(value):
-            _check_json(item, f"{where}[{index}]", depth - 1)
+            check_json(item, f"{where}[{index}]", depth - 1)
 
 
 def _check_text(text: str, where: str) -> None:
