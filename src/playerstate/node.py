@@ -24,7 +24,7 @@ from playerstate.backends.ladybug.graph import LadybugGraph
 from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.core.answers import StageStats, Stats
 from playerstate.core.model import Stage
-from playerstate.errors import PlayerStateError
+from playerstate.errors import PlayerStateError, Unavailable
 from playerstate.folder import DataFolder
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import KEPT_AFTER_USE, Report, dead_message
@@ -79,6 +79,8 @@ class Node:
             self.cache_url = self._valkey.url if self._valkey else str(options.cache_url)
             self._parts = FolderParts.open(path, self.cache_url)
             opened.callback(self._parts.close)
+            if self._valkey is None:
+                self._claim_cache(folder.marker)
             self._distrust_checkpoints()
             for queue in self._parts.queues.values():
                 queue.release()  # whoever received something is gone, or about to; at worst it is done twice
@@ -198,6 +200,13 @@ class Node:
                     self._collect_dead_messages()
             except PlayerStateError as exc:
                 log.warning("the supervisor tries again", error=str(exc))
+
+    def _claim_cache(self, marker: str) -> None:
+        """Refuse a cache that shows another folder's state. One that is away can be claimed at the next start."""
+        try:
+            self._parts.cache.claim(marker)
+        except Unavailable as exc:
+            log.warning("the cache does not answer; the store answers until it does", error=str(exc))
 
     def _distrust_checkpoints(self) -> None:
         """A consumer beyond the end of its log has come from another log: somebody has removed the file."""

@@ -12,8 +12,9 @@ import pytest
 
 from backends.valkey_servers import client_of, pid_of, told, wait_for_death
 from playerstate.backends.valkey import server as server_module
+from playerstate.backends.valkey.cache import MARKER_KEY
 from playerstate.backends.valkey.process import command_line
-from playerstate.backends.valkey.server import MARKER_KEY, ValkeyServer
+from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.errors import StartRefused
 
 

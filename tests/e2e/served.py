@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -25,11 +27,18 @@ class Served:
         command = [sys.executable, "-m", "playerstate.cli.main", "serve", "--data", str(self.folder)]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def kill(self) -> None:
-        """kill -9, and start again."""
-        self.process.send_signal(signal.SIGKILL)
+    def kill(self, *, everything: bool = False) -> None:
+        """kill -9, and start again; with `everything`, the workers and the cache are killed too."""
+        doomed = [self.process.pid, *(self._children() if everything else [])]
+        for pid in doomed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.process = self._start()
+
+    def _children(self) -> list[int]:
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
 
     def connect(self) -> PlayerState:
         """The node, once it answers."""

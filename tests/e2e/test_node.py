@@ -14,6 +14,7 @@ import pytest
 import redis
 
 import playerstate
+from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.client import find_node
 from playerstate.core.answers import Accepted, Rejected
 from playerstate.core.model import Outcome, Status
@@ -37,6 +38,17 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 def gold(player: str, n: int, **rest: object) -> dict[str, object]:
     return {"ops": [{"player_id": player, "state_key": "gold", "op": "add", "n": n}], **rest}
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[str]:
+    """A cache server that no node has started."""
+    server = ValkeyServer(tmp_path / "valkey", maxmemory_mb=64, marker="")
+    server.start()
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -242,3 +254,52 @@ def test_a_folder_with_a_long_path_is_served(tmp_path: Path) -> None:
             remote.send(gold("ada", 2))
             wait_until(lambda: (view := next(watch)) is not None and view.decoded() > 0, "no view came")  # noqa: B023
             assert node.service.drain(timeout_s=LIMIT_S)
+
+
+def test_a_cache_serves_one_folder(tmp_path: Path, valkey: str) -> None:
+    """A cache named by its URL shows one folder's state; another folder is refused before it reads from it."""
+    first = Options(workers="thread", cache_url=valkey)
+    for _ in range(2):
+        with Node(tmp_path / "first", options=first) as node:
+            node.service.send(gold("ada", 2))
+            assert node.service.drain(timeout_s=LIMIT_S)
+    with pytest.raises(StartRefused, match="another data folder"):
+        Node(tmp_path / "second", options=first)
+
+
+def test_a_worker_that_cannot_run_is_told_and_not_started_again(tmp_path: Path) -> None:
+    """A damaged file halts its stage; the node says so, and `serve` ends with the reason."""
+    folder = tmp_path / "data"
+    with Node(folder) as node:
+        node.service.send(gold("ada", 1))
+        assert node.service.drain(timeout_s=LIMIT_S)
+        worker = node._crews[Role.FOLLOW]
+        assert isinstance(worker, WorkerProcess)
+        for file in folder.glob("audit.db*"):
+            file.write_bytes(b"not a database, and long enough to be looked at " * 200)
+        worker.process.kill()
+        wait_until(lambda: not node.alive, "the node believes that all is well")
+        wait_until(lambda: "audit.db" in node.stats().stages["project"].last_error, "nobody says why")
+
+
+def test_outcomes_are_told_while_the_cache_is_away(tmp_path: Path) -> None:
+    """The store knows what became of an update; the watch only says when to look."""
+    options = Options(workers="thread", cache_url=f"unix://{tmp_path}/nobody.sock")
+    with Node(tmp_path / "data", options=options) as node:
+        answer = node.service.send(gold("ada", 2))
+        assert isinstance(answer, Accepted)
+        assert node.service.outcome(answer.identity, wait_s=LIMIT_S) == Outcome(Status.APPLIED)
+        assert node.service.get("ada", "gold").decoded() == 2
+
+
+def test_a_client_outlives_its_node(tmp_path: Path) -> None:
+    """When the node is started again, the next calls find it; kept connections to the old one are thrown away."""
+    folder = tmp_path / "data"
+    with Node(folder, options=THREADS):
+        client = playerstate.open(folder)
+        client.send(gold("ada", 1))
+    with Node(folder, options=THREADS):
+        client.send(gold("ada", 1))
+        assert client.drain(timeout_s=LIMIT_S)
+        assert client.get("ada", "gold").decoded() == 2
+    client.close()

@@ -17,6 +17,7 @@ from playerstate.backends.valkey.connections import Argument, Connections
 from playerstate.backends.valkey.scripts import Script
 from playerstate.backends.valkey.watch import watch
 from playerstate.core.model import Key, View
+from playerstate.errors import StartRefused
 from playerstate.ports.cache import CachedPlayer, Put
 
 BATCH_VIEWS_MAX = 500
@@ -27,6 +28,9 @@ SCAN_COUNT = 1000
 
 _PUTS = {ord("w"): Put.WRITTEN, ord("s"): Put.STALE, ord("c"): Put.CONCURRENT}
 _UNWRITTEN = Raw(b"null")
+
+MARKER_KEY = "playerstate:marker"
+"""Under which a cache says whose it is."""
 
 
 class ValkeyCache:
@@ -46,6 +50,13 @@ class ValkeyCache:
     def close(self) -> None:
         """End the connections."""
         self._connections.close()
+
+    def claim(self, marker: str) -> None:
+        """Mark the cache as one folder's. Raises `StartRefused` if it is marked as another's, whose state it shows."""
+        self._connections.call("SET", MARKER_KEY, marker, "NX")
+        holder = self._connections.call("GET", MARKER_KEY)
+        if holder != marker.encode():
+            raise StartRefused("The cache belongs to another data folder; give each a database of its own, or clear it")
 
     def put(self, views: Sequence[View]) -> list[Put]:
         """Offer views; the answer to each, in their order."""

@@ -17,11 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from playerstate.backends.valkey.cache import MARKER_KEY
 from playerstate.backends.valkey.connections import Connections
 from playerstate.backends.valkey.process import ServerProcess, wait_until
 from playerstate.errors import StartRefused, Unavailable
 
-MARKER_KEY = "playerstate:marker"
 SOCKET_PATH_BYTES_MAX = 100
 """Systems take 103 to 107 bytes."""
 
