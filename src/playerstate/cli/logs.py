@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import structlog
 
+from playerstate.runtime.logs import stderr_logger
+
 
 class LogLevel(StrEnum):
     """From which severity on to log."""
@@ -37,6 +39,5 @@ def configure_logging(level: LogLevel, *, as_json: bool = False) -> None:
             *rendering,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=stderr_logger,
     )
