@@ -34,9 +34,9 @@ layers: setup ## check the import layers
 	$(BIN)/lint-imports
 
 lock: ## resolve the dependencies anew into requirements/*.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--quiet pyproject.toml -o requirements/run.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--quiet pyproject.toml --group dev -c requirements/run.lock -o requirements/dev.lock
 
 clean: ## remove what make has made

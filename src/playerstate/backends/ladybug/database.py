@@ -32,7 +32,7 @@ class Database:
                 buffer_pool_size=buffer_pool_bytes,
                 max_num_threads=1,  # its queries are look-ups; more threads cost more than they bring
                 # A crash may leave a half-written transaction at the end of the log, which must not keep the node from
-                # starting. What follows damage further up is lost too, and then synced again from the store.
+                # starting. What follows damage further up is lost too, until the next version of each key.
                 throw_on_wal_replay_failure=False,
             )
             self._connection = ladybug.Connection(self._database)
