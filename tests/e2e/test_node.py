@@ -22,6 +22,7 @@ from playerstate.errors import FolderInUse, InvalidUpdate, SchemaRefused, StartR
 from playerstate.folder import starter_schema
 from playerstate.node import Node, Options
 from playerstate.runtime.crew import Role
+from playerstate.worker import HALTED
 from playerstate.workers import WorkerProcess
 
 THREADS = Options(workers="thread")
@@ -280,6 +281,10 @@ def test_a_worker_that_cannot_run_is_told_and_not_started_again(tmp_path: Path) 
         worker.process.kill()
         wait_until(lambda: not node.alive, "the node believes that all is well")
         wait_until(lambda: "audit.db" in node.stats().stages["project"].last_error, "nobody says why")
+        halted, worker._not_before = worker.process, 0.0
+        assert halted.wait(LIMIT_S) == HALTED
+        worker.ensure_running()
+        assert worker.process is halted
 
 
 def test_outcomes_are_told_while_the_cache_is_away(tmp_path: Path) -> None:
@@ -303,3 +308,16 @@ def test_a_client_outlives_its_node(tmp_path: Path) -> None:
         assert client.drain(timeout_s=LIMIT_S)
         assert client.get("ada", "gold").decoded() == 2
     client.close()
+
+
+def test_an_outcome_that_the_row_has_let_go_is_in_the_history(tmp_path: Path) -> None:
+    """Promise 2: callers share a producer of accept's; one caller's many refusals do not hide another's outcome."""
+    dear = {"ops": [{"player_id": "ada", "state_key": "gold", "op": "subtract", "n": 99}]}
+    with Node(tmp_path / "data", options=THREADS) as node:
+        first = node.service.send(gold("ada", 1))
+        refused = node.service.send_many([dear] * 40)
+        assert node.service.drain(timeout_s=LIMIT_S)
+        assert isinstance(first, Accepted)
+        assert node.service.outcome(first.identity) == Outcome(Status.APPLIED)
+        assert isinstance(refused[0], Accepted)
+        assert node.service.outcome(refused[0].identity) == Outcome(Status.REFUSED, "insufficient")
