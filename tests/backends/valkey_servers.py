@@ -35,10 +35,23 @@ def told(server: ValkeyServer) -> str | None:
 
 
 def wait_for_death(pid: int) -> None:
+    """Wait until the process has let go of all it held. Its command line is gone some time before its files are."""
     deadline = time.monotonic() + WAIT_MAX_S
-    while command_line(pid):
+    while command_line(pid) or not _all_threads_ended(pid):
         assert time.monotonic() < deadline, f"process {pid} still runs"
         time.sleep(0.005)
+
+
+def _all_threads_ended(pid: int) -> bool:
+    """Whether nothing of the process is left, but for a zombie that waits for its parent."""
+    for stat in Path("/proc").glob(f"{pid}/task/*/stat"):
+        try:
+            state = stat.read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+        except OSError:  # ended between the two looks
+            continue
+        if state not in {"Z", "X"}:
+            return False
+    return True
 
 
 def kill_if_left(pid: int, socket: str) -> None:
