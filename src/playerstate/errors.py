@@ -35,6 +35,10 @@ class InvalidUpdate(PlayerStateError):
         self.code = code
         self.where = where
 
+    def within(self, outer: str) -> InvalidUpdate:
+        """The same error, where `where` is a path within `outer`."""
+        return InvalidUpdate(self.message, code=self.code, where=outer + self.where)
+
 
 class SearchTooWide(PlayerStateError):
     """A search in the graph met more vertices than it may; fewer edges, or another start, may do."""

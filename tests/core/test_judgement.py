@@ -105,6 +105,17 @@ def test_seen_limits_what_a_removal_removes(cluster: Cluster) -> None:
     assert cluster.value("a", "friends") == []
 
 
+def test_seen_speaks_of_the_first_key_alone(cluster: Cluster) -> None:
+    """What a writer had read of one key says nothing of another, where it removes all that is there."""
+    cluster.send("a", update(op("score", "add", n=1)))
+    read = cluster.view("a", Key("anna", "score"))[0]
+    for sequence in (1, 2):
+        cluster.send("a", update(op("friends", "add", elements=["bert"]), sequence=sequence))
+    both = op("score", "add", n=1), op("friends", "remove", elements=["bert"])
+    assert cluster.send("a", update(*both, sequence=2, seen=read)) == APPLIED
+    assert cluster.value("a", "friends") == []
+
+
 def test_an_update_older_than_the_retention_expires(cluster: Cluster) -> None:
     """Whoever sent it; the limit itself is still taken."""
     oldest = NOW_MS - RETENTION_MS

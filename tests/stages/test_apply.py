@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playerstate.core import batch as batch_module
 from playerstate.core.batch import ROW_BYTES_MAX
 from playerstate.core.check import ROWS_MAX
 from playerstate.core.images import Images
 from playerstate.core.model import Identity, Key
-from playerstate.core.replica import BECAUSE_MAX, Write
+from playerstate.core.replica import BECAUSE_MAX, Replica, Write
 from playerstate.core.schema import parse_schema
 from playerstate.core.types.flag import Flag
 from playerstate.core.wire import NewerVersion, decode_any_updates, encode_record, encode_update
@@ -356,3 +357,67 @@ def test_a_repeat_under_a_stricter_schema_is_still_a_repeat() -> None:
     after = Apply(strict, REGION, world.store, world.dead_letters, world.clock)
     assert after.handle(records(world)).outcomes == {}
     assert world.dead_letters.count() == 0
+
+
+def test_a_row_that_cannot_be_written_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promise 10: the update that spoils its row is found, and those before, beside and behind it are applied."""
+    world = World()
+    real = Replica.write
+
+    def write(replica: Replica, written_at: int) -> Write | None:
+        if any(cause.sequence == 3 for cause in replica.because if replica.key.player_id == "ada"):
+            raise OverflowError
+        return real(replica, written_at)
+
+    monkeypatch.setattr(Replica, "write", write)
+    world.put_updates(
+        *(
+            update({"player_id": player, "op": "add", "n": 1}, sequence=n)
+            for n in range(1, 7)
+            for player in ("ada", "bert")
+        )
+    )
+    assert world.apply.handle(records(world)).outcomes == {"applied": 11, "dead": 1}
+    (letter,) = world.dead_letters.list()
+    assert (letter.code, letter.identity and letter.identity.sequence) == ("internal", 3)
+    assert (applied(world), applied(world, "bert")) == (5, 6)
+
+
+def full_world() -> World:
+    """A world in which ada's settings are so large that no more than a little goes into their row."""
+    world = World()
+    fields = [
+        update({"state_key": "settings", "op": "set", "field": f"f{n}", "value": "x" * 16_000}, sequence=n)
+        for n in range(1, 25)
+    ]
+    last = update({"state_key": "settings", "op": "set", "field": "last", "value": "x" * 5_000}, sequence=25)
+    world.put_updates(*fields, last)
+    assert world.apply.handle(records(world)).outcomes == {"applied": 25}
+    return world
+
+
+def size_of_settings(world: World) -> int:
+    key = Key("ada", "settings")
+    return len(world.store.load([key])[key][REGION])
+
+
+def test_refusals_do_not_grow_a_full_row_without_limit() -> None:
+    """Each must be remembered, by name if there is room: many producers' many refusals come to a few bytes each."""
+    world = full_world()
+    impossible = {"state_key": "settings", "op": "remove", "field": "f1"}
+    for batch in range(8):
+        sent = [
+            update(impossible, sequence=n, producer=f"server-{producer:0120d}", if_version="nowhere:1")
+            for producer in range(batch * 30, batch * 30 + 30)
+            for n in range(1, 20)
+        ]
+        world.put_updates(*sent)
+        assert set(world.apply.handle(records(world)[-len(sent) :]).outcomes) <= {"conflict", "expired"}
+    assert size_of_settings(world) < 400 * 1024 - 2048
+
+
+def test_a_repeat_on_a_row_beyond_its_limit_is_still_a_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promise 2: a limit that was lowered, or that refusals have passed, takes back nothing."""
+    world = full_world()
+    monkeypatch.setattr(batch_module, "ROW_BYTES_MAX", size_of_settings(world) // 2)
+    assert world.apply.handle(records(world)).outcomes == {"duplicate": 25}

@@ -7,7 +7,7 @@ have to remember more causes than one write may, or when the group would span mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET
@@ -18,16 +18,17 @@ from playerstate.core.model import Key, Outcome, Reason, Status, Update
 from playerstate.core.replica import Replica, Write
 
 ROW_BYTES_MAX = 393_216
-"""A row's largest size: under DynamoDB's 400 KB an item, with its keys."""
+"""A row's largest size: under DynamoDB's 400 KB an item, with its keys, and with what a full row says of a refusal."""
 
 
 class Item(msgspec.Struct, frozen=True, gc=False, order=False):
     """An update of the batch: its place on the stream, when it was accepted (ms), and at most how large it is.
 
-    `keys` names the row of each operation, in their order.
+    `place` is the record's position and the update's index in it. `keys` names the row of each operation, in their
+    order.
     """
 
-    place: str
+    place: tuple[int, int]
     accepted_at: int
     update: Update
     keys: list[Key]
@@ -37,17 +38,17 @@ class Item(msgspec.Struct, frozen=True, gc=False, order=False):
 class Group:
     """Rows that must be written together, with the items that they come from and what became of each."""
 
-    __slots__ = ("items", "keys", "outcomes", "writes")
+    __slots__ = ("items", "outcomes", "replicas", "writes")
 
     def __init__(self) -> None:
-        self.keys: set[Key] = set()
+        self.replicas: set[Replica] = set()
         self.items: list[Item] = []
         self.outcomes: list[Outcome] = []
         self.writes: list[Write] = []
 
     def absorb(self, other: Group) -> None:
-        """Take over another group's keys and items."""
-        self.keys |= other.keys
+        """Take over another group's rows and items."""
+        self.replicas |= other.replicas
         self.items += other.items
         self.outcomes += other.outcomes
 
@@ -58,79 +59,104 @@ class Batch:
     def __init__(self, replicas: Mapping[Key, Replica], written_at: int) -> None:
         self._replicas = replicas
         self._written_at = written_at
-        self._open: dict[Key, Group] = {}
+        self._open: dict[Replica, Group] = {}
         self.groups: list[Group] = []
 
     def judge(self, item: Item) -> None:
         """Process one item, whose keys must all be among the replicas."""
-        group = self._group_for(item.keys)
         replicas = [self._replicas[key] for key in item.keys]
+        group = self._group_of(replicas)
         outcome = self._judge_within_size(item, replicas)
         if outcome is None and any(replica.because for replica in replicas):
             # what the write remembers of the updates before may be what is too large: begin another write
             self._close(group)
-            group = self._group_for(item.keys)
+            group = self._group_of(replicas)
             outcome = self._judge_within_size(item, replicas)
         if outcome is None:
-            outcome = refuse(item.update, item.accepted_at, replicas[0], Reason.ROW_TOO_LARGE)
+            outcome = self._refuse(item, replicas[0])
         group.items.append(item)
         group.outcomes.append(outcome)
 
     def finish(self) -> list[Group]:
         """Close what is open and return all groups, those without writes too."""
-        for group in list(dict.fromkeys(self._open.values())):
-            self._close(group)
+        for group in dict.fromkeys(self._open.values()):
+            self._write(group)
+        self._open = {}
         return self.groups
 
-    def _group_for(self, keys: list[Key]) -> Group:
-        """The open group that the keys belong to from now on."""
-        if len(keys) == 1:  # most updates are of one row, which needs no merging
-            (key,) = keys
-            group = self._open.get(key)
-            if group is not None and self._replicas[key].full:
+    def _group_of(self, replicas: Sequence[Replica]) -> Group:
+        """The open group that the rows belong to from now on."""
+        if len(replicas) == 1:  # most updates are of one row, which needs no merging
+            replica = replicas[0]
+            group = self._open.get(replica)
+            if group is not None and replica.full:
                 self._close(group)
                 group = None
             if group is None:
-                group = self._open[key] = Group()
-                group.keys.add(key)
+                group = self._open[replica] = Group()
+                group.replicas.add(replica)
             return group
-        touched = list(dict.fromkeys([self._open[key] for key in keys if key in self._open]))
-        spanned = set(keys).union(*(group.keys for group in touched))
-        if len(spanned) > ROWS_MAX or any(self._replicas[key].full for key in keys):
+        touched = list(dict.fromkeys([self._open[replica] for replica in replicas if replica in self._open]))
+        spanned = set(replicas).union(*[group.replicas for group in touched])
+        if len(spanned) > ROWS_MAX or any(replica.full for replica in replicas):
             for group in touched:
                 self._close(group)
             touched = []
         group = touched[0] if touched else Group()
         for other in touched[1:]:
             group.absorb(other)
-        group.keys.update(keys)
-        for key in group.keys:
-            self._open[key] = group
+        group.replicas.update(replicas)
+        for replica in group.replicas:
+            self._open[replica] = group
         return group
 
     def _close(self, group: Group) -> None:
-        for key in sorted(group.keys):
-            del self._open[key]
-            write = self._replicas[key].write(self._written_at)
-            if write is not None:
-                group.writes.append(write)
+        for replica in group.replicas:
+            del self._open[replica]
+        self._write(group)
+
+    def _write(self, group: Group) -> None:
+        writes = [replica.write(self._written_at) for replica in group.replicas]
+        group.writes = [write for write in writes if write is not None]
+        if len(group.writes) > 1:
+            group.writes.sort()  # by key, so that what is written does not hang on how a set is ordered
         self.groups.append(group)
 
-    def _judge_within_size(self, item: Item, replicas: list[Replica]) -> Outcome | None:
-        """Judge; where a row may have grown too large, measure, and undo if it has: the answer is None then."""
-        update, accepted_at = item.update, item.accepted_at
+    def _judge_within_size(self, item: Item, replicas: Sequence[Replica]) -> Outcome | None:
+        """Judge; where a row may have grown too large, measure, and undo if it has: the answer is None then.
+
+        An update that is refused for another reason stays so, although even that must be remembered.
+        """
         more, rewrites = _growth(item)
         near = [replica for replica in replicas if replica.bytes_at_most(more, rewrites=rewrites) > ROW_BYTES_MAX]
         if not near:
-            return judge(update, accepted_at, replicas)
+            return judge(item.update, item.accepted_at, replicas)
         before = [replica.snapshot() for replica in replicas]
-        outcome = judge(update, accepted_at, replicas)
-        too_large = [replica for replica in near if replica.measure(self._written_at) > ROW_BYTES_MAX]
-        if outcome.status is not Status.APPLIED or not too_large:
+        outcome = judge(item.update, item.accepted_at, replicas)
+        if outcome.duplicate or outcome.status is Status.EXPIRED:  # and so nothing has changed
             return outcome
-        for replica, snapshot in zip(replicas, before, strict=True):
-            replica.restore(snapshot)
-        return None
+        too_large = [replica for replica in near if replica.measure(self._written_at) > ROW_BYTES_MAX]
+        if not too_large:
+            return outcome
+        if outcome.status is Status.APPLIED or any(snapshot.because for snapshot in before):
+            for replica, snapshot in zip(replicas, before, strict=True):
+                replica.restore(snapshot)
+            return None
+        for replica in too_large:
+            self._make_room(replica, item.update.producer)
+        return outcome
+
+    def _refuse(self, item: Item, first: Replica) -> Outcome:
+        outcome = refuse(item.update, item.accepted_at, first, Reason.ROW_TOO_LARGE)
+        if first.measure(self._written_at) > ROW_BYTES_MAX:
+            self._make_room(first, item.update.producer)
+        return outcome
+
+    def _make_room(self, replica: Replica, producer: str) -> None:
+        """For what a full row must remember of an update that it refuses."""
+        replica.remember_less()
+        if replica.measure(self._written_at) > ROW_BYTES_MAX:
+            replica.forget(producer)
 
 
 def _growth(item: Item) -> tuple[int, bool]:
@@ -143,5 +169,5 @@ def _growth(item: Item) -> tuple[int, bool]:
     for op in item.update.ops:
         if op.elements is not UNSET or op.items is not UNSET:
             factor = 8
-        rewrites |= op.op == "replace"
+            rewrites |= op.op == "replace"
     return item.bytes_max * factor, rewrites

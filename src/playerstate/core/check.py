@@ -53,7 +53,10 @@ class Checker:
                 where="$.ops",
             )
         for index, op in enumerate(update.ops):
-            self._check_op(op, f"$.ops[{index}]")
+            try:
+                self._check_op(op)
+            except InvalidUpdate as exc:
+                raise exc.within(f"$.ops[{index}]") from None
         if len(update.ops) > ROWS_MAX and len({op.key for op in update.ops}) > ROWS_MAX:
             raise InvalidUpdate(f"An update changes at most {ROWS_MAX} keys", code="too_many_keys", where="$.ops")
         if update.seen is not None:
@@ -61,16 +64,14 @@ class Checker:
         if update.if_version is not None:
             parse_vector(update.if_version, where="$.if_version")
 
-    def _check_op(self, op: Op, where: str) -> None:
-        _check_id(op.player_id, f"{where}.player_id")
+    def _check_op(self, op: Op) -> None:
+        _check_id(op.player_id, ".player_id")
         known = self._keys.get(op.state_key)
         if known is None:
-            _check_text(op.state_key, f"{where}.state_key")
-            raise InvalidUpdate(
-                f"The schema has no key {op.state_key[:80]!r}", code="unknown_key", where=f"{where}.state_key"
-            )
+            _check_text(op.state_key, ".state_key")
+            raise InvalidUpdate(f"The schema has no key {op.state_key[:80]!r}", code="unknown_key", where=".state_key")
         spec, data_type = known
-        data_type.check(op, spec, where)
+        data_type.check(op, spec)
 
 
 def check_times(update: Update, now: int) -> None:

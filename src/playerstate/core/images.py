@@ -7,7 +7,7 @@ image of the next change. Reading and showing them is most of the work, so the l
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -22,7 +22,7 @@ from playerstate.core.wire import row_readers
 KEPT_BYTES_MAX = 64 * 1024 * 1024
 
 
-class Image(NamedTuple):
+class Image(msgspec.Struct, frozen=True, gc=False):
     """A row, its version and its value as JSON."""
 
     row: Row[Any]
@@ -36,6 +36,9 @@ class Images:
     def __init__(self, schema: Schema, *, kept_max: int = 8_000) -> None:
         self._schema = schema
         self._readers = row_readers(schema)
+        self._unwritten = {
+            state_key: value_json(DATA_TYPES[spec.type].empty(), spec) for state_key, spec in schema.keys.items()
+        }
         self._kept: dict[tuple[str, bytes], Image] = {}
         self._kept_max = kept_max
         self._kept_bytes = 0
@@ -61,6 +64,8 @@ class Images:
     def view(self, key: Key, images: Iterable[Image]) -> View:
         """The view of a key by its visible rows: of the row that covers the others, or of their join."""
         rows = list(images)
+        if len(rows) == 1:
+            return View(key.player_id, key.state_key, rows[0].version, msgspec.Raw(rows[0].value))
         for image in rows:
             if all(covers(image.row.vector, other.row.vector) for other in rows if other is not image):
                 return View(key.player_id, key.state_key, image.version, msgspec.Raw(image.value))
@@ -69,26 +74,27 @@ class Images:
         value = value_json(joined.state, spec)
         return View(key.player_id, key.state_key, format_vector(joined.vector), msgspec.Raw(value))
 
-    def notice(self, key: Key, region: str, old: bytes | None, new: bytes, *, own: bool) -> Notice:
+    def notice(self, key: Key, region: str, old: bytes | None, after: Image, *, own: bool) -> Notice:
         """What is told of a write: the views around it, and its causes where the write is this region's own.
 
         Replication may combine writes, so only the region that wrote a row knows why it changed.
         """
-        after = self.read(key.state_key, new)
+        player_id, state_key = key
         if old is None:
-            spec = self._schema.keys[key.state_key]
-            before, before_version = value_json(DATA_TYPES[spec.type].empty(), spec), ""
+            before, before_version = self._unwritten[state_key], ""
         else:
-            before, before_version = (image := self.read(key.state_key, old)).value, image.version
+            image = self.read(state_key, old)
+            before, before_version = image.value, image.version
+        row = after.row
         return Notice(
-            key.player_id,
-            key.state_key,
+            player_id,
+            state_key,
             region,
             after.version,
-            total(after.row.vector),
-            after.row.written_at,
-            after=msgspec.Raw(after.value),
-            before=msgspec.Raw(before),
-            before_version=before_version,
-            because=after.row.because if own else [],
+            total(row.vector),
+            row.written_at,
+            msgspec.Raw(after.value),
+            msgspec.Raw(before),
+            before_version,
+            row.because if own else [],
         )

@@ -31,12 +31,13 @@ def judge(update: Update, accepted_at: int, replicas: Sequence[Replica]) -> Outc
     """
     if update.sent_at < accepted_at - RETENTION_MS:
         return Outcome(Status.EXPIRED)
-    known = producers.recall(replicas[0].memory, update.producer, update.sequence, update.sent_at)
+    first = replicas[0]
+    known = producers.recall(first.memory, update.producer, update.sequence, update.sent_at)
     if isinstance(known, Outcome):
         return known
     plans: _Plans = {}
     outcome = _obstacle(update, known, replicas) or _try(update, accepted_at, replicas, plans)
-    return _settle(update, accepted_at, replicas[0], plans, outcome)
+    return _settle(update, accepted_at, first, plans, outcome)
 
 
 def refuse(update: Update, accepted_at: int, first: Replica, reason: Reason) -> Outcome:
@@ -59,11 +60,12 @@ def _obstacle(update: Update, known: producers.Novelty, replicas: Sequence[Repli
 
 def _try(update: Update, accepted_at: int, replicas: Sequence[Replica], plans: _Plans) -> Outcome:
     """Apply every operation to a copy, into `plans`. On the first refusal only a note of what is wanted stays."""
-    time_us = min(update.sent_at, accepted_at) * 1000
-    seen = parse_vector(update.seen) if update.seen is not None else None
+    sent_at = update.sent_at
+    time_us = (sent_at if sent_at < accepted_at else accepted_at) * 1000
+    first, seen = replicas[0], parse_vector(update.seen) if update.seen is not None else None
     for op, replica in zip(update.ops, replicas, strict=True):
-        at = At(replica.region, replica.next_step, time_us, seen if replica is replicas[0] else None)
         state, effects = plans.get(replica) or (replica.state, [])
+        at = At(replica.region, replica.next_step, time_us, seen if replica is first else None)
         try:
             state, effect = replica.data_type.apply(state, op, at, replica.spec)
         except Refused as refusal:
@@ -71,29 +73,24 @@ def _try(update: Update, accepted_at: int, replicas: Sequence[Replica], plans: _
             if refusal.note is not None:
                 plans[replica] = (refusal.note(replica.state), [])
             return Outcome(Status.REFUSED, refusal.reason)
-        plans[replica] = (state, [*effects, effect])
+        effects.append(effect)
+        plans[replica] = (state, effects)
     return _APPLIED
 
 
 def _settle(update: Update, accepted_at: int, first: Replica, plans: _Plans, outcome: Outcome) -> Outcome:
     """Remember the outcome in the first row, and take the planned steps; at least one, in the first row."""
+    producer, sequence, sent_at = update.producer, update.sequence, update.sent_at
     try:
-        first.remember(update.producer, update.sequence, update.sent_at, outcome, now=accepted_at)
+        first.remember(producer, sequence, sent_at, outcome, now=accepted_at)
     except producers.MemoryFull as exc:
         first.set_memory(exc.part)
         outcome, plans = Outcome(Status.REFUSED, Reason.TOO_MANY_PRODUCERS), {}
-    plans.setdefault(first, (first.state, []))
+    if first not in plans:
+        plans[first] = (first.state, [])
+    status, reason = outcome.status, outcome.reason
     for replica, (state, effects) in plans.items():
-        cause = Cause(
-            replica.next_step,
-            update.producer,
-            update.sequence,
-            update.sent_at,
-            accepted_at,
-            effects,
-            outcome.status,
-            outcome.reason,
-            None if replica is first else first.key,
-        )
+        of = None if replica is first else first.key
+        cause = Cause(replica.next_step, producer, sequence, sent_at, accepted_at, effects, status, reason, of)
         replica.take_step(state, cause)
     return outcome

@@ -66,6 +66,8 @@ class Part(msgspec.Struct, array_like=True, frozen=True, gc=False):
     producers: dict[str, Seen] = {}
 
 
+NOTHING = Part()
+
 Memory: TypeAlias = Mapping[str, Part]
 """Region -> its part."""
 
@@ -134,6 +136,27 @@ def remember(part: Part, producer: str, sequence: int, sent_at: int, outcome: Ou
     if outcome.status is not Status.APPLIED:
         after = _note(after, sequence, outcome)
     return Part(part.horizon, {**part.producers, producer: after})
+
+
+def plain(part: Part) -> Part:
+    """The memory without what is irregular in it, which bounds its size by the number of producers.
+
+    Every producer's floor rises to its last sequence, so that of what it sent nothing is told any more but `expired`.
+    """
+    return Part(
+        part.horizon,
+        {
+            producer: Seen(seen.last, seen.sent_at, Irregular(floor=seen.last))
+            for producer, seen in part.producers.items()
+        },
+    )
+
+
+def without(part: Part, producer: str) -> Part:
+    """The memory without one producer, whose updates answer `expired` from now on."""
+    producers = dict(part.producers)
+    gone = producers.pop(producer, None)
+    return part if gone is None else Part(max(part.horizon, gone.sent_at), producers)
 
 
 def join(a: Memory, a_vector: VersionVector, b: Memory, b_vector: VersionVector) -> dict[str, Part]:

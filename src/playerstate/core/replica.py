@@ -34,7 +34,7 @@ class Write(NamedTuple):
 class Snapshot(NamedTuple):
     """A replica's contents at one moment."""
 
-    vector: dict[str, int]
+    next_step: int
     state: Any
     memory: Mapping[str, producers.Part]
     because: tuple[Cause, ...]
@@ -44,6 +44,7 @@ class Replica:
     """One region's working copy of one key.
 
     `rows` are all regions' rows of the key, `own` the stored bytes of this region's; `stored_bytes` is the size of all.
+    `next_step` is the number that the region's next step will have.
     """
 
     __slots__ = (
@@ -56,6 +57,7 @@ class Replica:
         "data_type",
         "key",
         "memory",
+        "next_step",
         "region",
         "spec",
         "state",
@@ -78,9 +80,10 @@ class Replica:
         self.spec = spec
         self.data_type = DATA_TYPES[spec.type]
         self.region = region
-        self.vector = joined.vector
+        self.vector = dict(joined.vector)
+        self.next_step = self.vector.get(region, 0) + 1
         self.state = joined.state
-        self.memory: Mapping[str, producers.Part] = joined.memory
+        self.memory = dict(joined.memory)
         self.because: list[Cause] = []
         self._epoch = joined.epoch
         self._schema_version = schema_version
@@ -99,36 +102,35 @@ class Replica:
         return len(self._own or b"")
 
     @property
-    def next_step(self) -> int:
-        """The number that the region's next step will have."""
-        return self.vector.get(self.region, 0) + 1
-
-    @property
     def full(self) -> bool:
         """Whether the next write already processes as many updates as one write may."""
         return len(self.because) >= BECAUSE_MAX
 
     def take_step(self, state: Any, cause: Cause) -> None:
         """Move on to `state`, because of an update that was processed."""
-        self.vector = {**self.vector, self.region: cause.n}
+        self.vector[self.region] = cause.n
+        self.next_step = cause.n + 1
         self.state = state
         self.because.append(cause)
 
     def remember(self, producer: str, sequence: int, sent_at: int, outcome: Outcome, *, now: int) -> None:
         """Note an update's outcome in the region's own part of the memory. Raises `producers.MemoryFull`."""
-        part = producers.remember(
-            self.memory.get(self.region, producers.Part()),
-            producer,
-            sequence,
-            sent_at,
-            outcome,
-            now=now,
-        )
-        self.set_memory(part)
+        part = self.memory.get(self.region, producers.NOTHING)
+        self.memory[self.region] = producers.remember(part, producer, sequence, sent_at, outcome, now=now)
 
     def set_memory(self, part: producers.Part) -> None:
         """Replace the region's own part of the memory."""
-        self.memory = {**self.memory, self.region: part}
+        self.memory[self.region] = part
+
+    def remember_less(self) -> None:
+        """Give up what takes most room in the region's own part of the memory (see `producers.plain`)."""
+        if self.region in self.memory:
+            self.memory[self.region] = producers.plain(self.memory[self.region])
+
+    def forget(self, producer: str) -> None:
+        """Give up one producer in the region's own part of the memory (see `producers.without`)."""
+        if self.region in self.memory:
+            self.memory[self.region] = producers.without(self.memory[self.region], producer)
 
     def bytes_at_most(self, more: int, *, rewrites: bool) -> int:
         """A bound on the row's encoded size after an update that adds `more` bytes, or that may name all there is."""
@@ -142,19 +144,23 @@ class Replica:
 
     def snapshot(self) -> Snapshot:
         """What `restore` needs."""
-        return Snapshot(self.vector, self.state, self.memory, tuple(self.because))
+        return Snapshot(self.next_step, self.state, dict(self.memory), tuple(self.because))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Be again as when the snapshot was taken; there must have been no write since."""
-        self.vector, self.state, self.memory = snapshot.vector, snapshot.state, snapshot.memory
+        self.next_step, self.state, self.memory = snapshot.next_step, snapshot.state, dict(snapshot.memory)
         self.because = list(snapshot.because)
+        if self.next_step > 1:
+            self.vector[self.region] = self.next_step - 1
+        else:
+            self.vector.pop(self.region, None)
 
     def write(self, written_at: int) -> Write | None:
         """The write that stores the steps taken since the last one, and begins the next; None if there are none."""
         if not self.because:
             return None
         new = encode_row(self._row(written_at))
-        write = Write(self.key, self.region, self._own_version, self.version, self._own, new)
+        write = Write(self.key, self.region, self._own_version, format_vector(self.vector), self._own, new)
         self._own, self._own_version, self.because = new, write.version, []
         self._grown = len(new)
         return write
@@ -168,6 +174,6 @@ class Replica:
             self._epoch,
             self.vector,
             self.state,
-            dict(self.memory),
+            self.memory,
             self.because,
         )

@@ -13,7 +13,7 @@ there now.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -47,6 +47,15 @@ class Applied(NamedTuple):
     rows_written: int
 
 
+class _Done:
+    """What has come of a batch so far."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self.letters: list[DeadLetter] = []
+        self.rows_written = 0
+
+
 class Apply:
     """The stage, in one region.
 
@@ -74,6 +83,7 @@ class Apply:
         self._readers = row_readers(schema)
         self._kept: dict[Key, Replica] = {}
         self._kept_max = kept_max
+        self._kept_bytes_at_most = 0
 
     def handle(self, records: Sequence[StreamRecord]) -> Applied:
         """Process a batch of records, whole.
@@ -82,23 +92,51 @@ class Apply:
         """
         items, letters = self._read(records)
         letters = [letter for letter in letters if not self._was_processed(letter)]
-        applied = Applied(Counter(), 0)
         try:
-            for _ in range(TRIES_MAX):
-                if not items:
-                    break
-                batch = Batch(self._replicas(items), self._clock.now_ms())
-                letters += [letter for item in items if (letter := self._judge(batch, item))]
-                applied, items = self._commit(batch.finish(), applied)
+            done = self._process(items)
         except BaseException:
             self._kept.clear()  # they have moved on, and nobody knows whether the store has
             raise
-        if items:
-            raise Unavailable("rows keep changing under the writes")
+        letters += done.letters
+        outcomes = Counter(done.labels)
         if letters:
             self._dead_letters.put(letters)
-            applied.outcomes[Status.DEAD] += len(letters)
-        return applied
+            outcomes[Status.DEAD] += len(letters)
+        return Applied(outcomes, done.rows_written)
+
+    def _process(self, items: Sequence[Item]) -> _Done:
+        """Have the items judged and written, in parts if need be, until each has its outcome or its letter."""
+        done = _Done()
+        parts, conflicts = [items] if items else [], 0
+        while parts:
+            part = parts.pop()
+            try:
+                groups = self._judge(part)
+            except PlayerStateError:
+                raise
+            except Exception as exc:
+                # what this program cannot handle must not hold up what is behind it: find it by halving
+                log.exception("updates could not be judged", first=part[0].place, updates=len(part))
+                self._kept.clear()
+                if len(part) == 1:
+                    done.letters.append(_letter_of_fault(part[0], self._clock.now_ms(), exc))
+                else:
+                    middle = len(part) // 2
+                    parts += [part[middle:], part[:middle]]
+                continue
+            again = self._commit(groups, done)
+            if again:
+                parts.append(again)
+                conflicts += 1
+                if conflicts == TRIES_MAX:
+                    raise Unavailable("rows keep changing under the writes")
+        return done
+
+    def _judge(self, items: Sequence[Item]) -> list[Group]:
+        batch = Batch(self._replicas(items), self._clock.now_ms())
+        for item in items:
+            batch.judge(item)
+        return batch.finish()
 
     def _was_processed(self, letter: DeadLetter) -> bool:
         """Whether an update that cannot take effect any more has been processed before: then this is but a repeat.
@@ -115,33 +153,19 @@ class Apply:
         known = recall(memory, producer, sequence, sent_at=TIME_MAX_MS)
         return isinstance(known, Outcome) and known.duplicate
 
-    def _judge(self, batch: Batch, item: Item) -> DeadLetter | None:
-        """Have an update judged. One that this program cannot handle must not hold up those behind it either."""
-        try:
-            batch.judge(item)
-        except PlayerStateError:
-            raise
-        except Exception as exc:
-            log.exception("an update could not be judged", place=item.place)
-            error = InvalidUpdate(f"The update meets a fault of this program: {exc!r}", code="internal")
-            body = encode_update(item.update)
-            return _letter(item.place, self._clock.now_ms(), error, body, item.update)
-        return None
-
-    def _commit(self, groups: Sequence[Group], applied: Applied) -> tuple[Applied, list[Item]]:
-        """Write the groups; what has been applied by now, and the items of the groups that must be judged again."""
+    def _commit(self, groups: Sequence[Group], done: _Done) -> list[Item]:
+        """Write the groups; returns the items of those that must be judged again."""
         committed = self._store.commit([group.writes for group in groups])
         again: list[Item] = []
-        outcomes, rows_written = applied
         for group, ok in zip(groups, committed, strict=True):
             if ok:
-                rows_written += len(group.writes)
-                outcomes.update(map(_label, group.outcomes))
+                done.rows_written += len(group.writes)
+                done.labels += map(_label, group.outcomes)
             else:
                 again += group.items
-                for key in group.keys:
-                    self._kept.pop(key, None)
-        return Applied(outcomes, rows_written), sorted(again, key=lambda item: item.place)
+                for replica in group.replicas:
+                    self._kept.pop(replica.key, None)
+        return sorted(again, key=lambda item: item.place)
 
     def _read(self, records: Sequence[StreamRecord]) -> tuple[list[Item], list[DeadLetter]]:
         """The updates of the records, and a dead letter for each that cannot be one."""
@@ -149,7 +173,7 @@ class Apply:
         letters: list[DeadLetter] = []
         now = self._clock.now_ms()
         for record in records:
-            place = f"{record.position:016d}"
+            place = (record.position, None)
             try:
                 accepted_at, updates, bodies = decode_record(record.body)
                 if accepted_at > now + FUTURE_MAX_MS:
@@ -169,10 +193,10 @@ class Apply:
                     check_not_from_the_future(update, accepted_at)
                 except InvalidUpdate as exc:
                     body = encode_update(update) if isinstance(update, Update) else bodies[index]
-                    letters.append(_letter(f"{place}-{index:04d}", now, exc, body, update))
+                    letters.append(_letter((record.position, index), now, exc, body, update))
                 else:
                     keys = [op.key for op in update.ops]
-                    items.append(Item(f"{place}-{index:04d}", accepted_at, update, keys, len(record.body)))
+                    items.append(Item((record.position, index), accepted_at, update, keys, len(record.body)))
         return items, letters
 
     def _replicas(self, items: Sequence[Item]) -> dict[Key, Replica]:
@@ -191,22 +215,44 @@ class Apply:
         return replicas
 
     def _keep(self, replicas: dict[Key, Replica]) -> None:
-        """Keep the copies, the latest last, and let the older half go when they are too many or too large."""
+        """Keep the copies, the latest last, and let the older half go when they are too many or too large.
+
+        What has been kept since the last count is a bound on their size; only beyond it are they counted again.
+        """
         self._kept.update(replicas)
-        while len(self._kept) > self._kept_max or sum([r.bytes for r in self._kept.values()]) > KEPT_BYTES_MAX:
+        self._kept_bytes_at_most += _bytes(replicas)
+        if self._kept_bytes_at_most > KEPT_BYTES_MAX:
+            self._kept_bytes_at_most = _bytes(self._kept)
+        while len(self._kept) > self._kept_max or self._kept_bytes_at_most > KEPT_BYTES_MAX:
             self._kept = dict(list(self._kept.items())[len(self._kept) // 2 + 1 :])
+            self._kept_bytes_at_most = _bytes(self._kept)
+
+
+def _bytes(replicas: Mapping[Key, Replica]) -> int:
+    return sum([replica.bytes for replica in replicas.values()])
 
 
 def _letter(
-    place: str, now: int, error: InvalidUpdate, body: bytes, update: Update | InvalidUpdate | None = None
+    place: tuple[int, int | None],
+    now: int,
+    error: InvalidUpdate,
+    body: bytes,
+    update: Update | InvalidUpdate | None = None,
 ) -> DeadLetter:
+    position, index = place
+    letter_id = f"stream-{position:016d}" if index is None else f"stream-{position:016d}-{index:04d}"
     identity = None
     if isinstance(update, Update) and update.ops and update.producer:
         identity = Identity(update.producer, update.sequence, *update.first_key)
-    return DeadLetter(f"stream-{place}", "apply", now, error.code, str(error), body, identity)
+    return DeadLetter(letter_id, "apply", now, error.code, str(error), body, identity)
+
+
+def _letter_of_fault(item: Item, now: int, fault: Exception) -> DeadLetter:
+    error = InvalidUpdate(f"The update meets a fault of this program: {fault!r}", code="internal")
+    return _letter(item.place, now, error, encode_update(item.update), item.update)
 
 
 def _label(outcome: Outcome) -> str:
     if outcome.duplicate:
         return "duplicate"
-    return f"{outcome.status}:{outcome.reason}" if outcome.reason else str(outcome.status)
+    return f"{outcome.status}:{outcome.reason}" if outcome.reason else outcome.status

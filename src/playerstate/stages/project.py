@@ -11,13 +11,13 @@ what they have seen by its version.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 
 from playerstate.core.groups import Wants
-from playerstate.core.images import Images
+from playerstate.core.images import Image, Images
 from playerstate.core.model import Key, Notice, View
 from playerstate.core.schema import Schema
 from playerstate.core.version_vector import covers
@@ -29,8 +29,6 @@ from playerstate.ports.store import Change, Store
 
 NOTICES_PER_MESSAGE_MAX = 100
 MESSAGE_BYTES_MAX = 200_000
-
-_NOTHING: dict[str, bytes] = {}
 
 log = structlog.get_logger(__name__)
 
@@ -63,32 +61,38 @@ class Project:
         *,
         alone: bool = False,
     ) -> None:
-        self._schema = schema
         self._region = region
         self._store = store
         self._cache = cache
-        self._groups = groups
+        self._told = [
+            (queue, frozenset(name for name, spec in schema.keys.items() if wants.includes(spec)))
+            for queue, wants in groups
+        ]
         self._clock = clock
         self._alone = alone
         self._images = Images(schema)
 
     def handle(self, changes: Sequence[Change]) -> Projected:
         """Bring cache and queues up to a batch of changes, whole. Raises `NotNow` if it could not be finished."""
-        news: dict[Key, dict[str, bytes]] = {}
-        for change in changes:
-            news.setdefault(change.key, {})[change.region] = change.new
+        read = self._images.read
+        images = [read(change.key.state_key, change.new) for change in changes]
+        news: dict[Key, dict[str, Image]] = {}
+        for change, image in zip(changes, images, strict=True):
+            news.setdefault(change.key, {})[change.region] = image
         views_written = self._cache_views(news)
         visible_at = self._clock.now_ms()
-        notices = [self._images.notice(c.key, c.region, c.old, c.new, own=c.region == self._region) for c in changes]
-        for queue, wants in self._groups:
-            wanted = (notice for notice in notices if wants.includes(self._schema.keys[notice.state_key]))
-            messages = list(_packed(wanted))
+        notices = [
+            self._images.notice(change.key, change.region, change.old, image, own=change.region == self._region)
+            for change, image in zip(changes, images, strict=True)
+        ]
+        for queue, keys in self._told:
+            messages = _packed([notice for notice in notices if notice.state_key in keys])
             if messages:
                 queue.send(messages)
         ages = [visible_at - cause.accepted_at for notice in notices for cause in notice.because]
         return Projected(views_written, ages)
 
-    def _cache_views(self, news: Mapping[Key, Mapping[str, bytes]]) -> int:
+    def _cache_views(self, news: Mapping[Key, Mapping[str, Image]]) -> int:
         """Write the keys' views. Where the cache holds something concurrent, read once more, and then have it so."""
         answers = self._cache.put(views := self._views(news))
         contested = {v.key for v, answer in zip(views, answers, strict=True) if answer is Put.CONCURRENT}
@@ -103,29 +107,30 @@ class Project:
             answers = [*answers, *second]
         return sum(answer is Put.WRITTEN for answer in answers)
 
-    def _views(self, news: Mapping[Key, Mapping[str, bytes]]) -> list[View]:
-        stored = dict.fromkeys(news, _NOTHING) if self._alone else self._store.load(list(news))
+    def _views(self, news: Mapping[Key, Mapping[str, Image]]) -> list[View]:
+        view = self._images.view
+        if self._alone:
+            return [view(key, changed.values()) for key, changed in news.items()]
         views = []
-        for key, changed in news.items():
-            visible = {region: self._images.read(key.state_key, body) for region, body in stored[key].items()}
-            for region, body in changed.items():
-                image = self._images.read(key.state_key, body)
+        for key, rows in self._store.load(list(news)).items():
+            visible = {region: self._images.read(key.state_key, body) for region, body in rows.items()}
+            for region, image in news[key].items():
                 if region not in visible or covers(image.row.vector, visible[region].row.vector):
                     visible[region] = image
-            views.append(self._images.view(key, visible.values()))
+            views.append(view(key, visible.values()))
         return views
 
 
-def _packed(notices: Iterable[Notice]) -> Iterator[bytes]:
+def _packed(notices: list[Notice]) -> list[bytes]:
     """Notices in messages, as many in each as fit."""
-    batch: list[Notice] = []
-    size = 0
-    for notice in notices:
+    messages: list[bytes] = []
+    start, size = 0, 0
+    for at, notice in enumerate(notices):
         more = len(notice.before) + len(notice.after) + 200 * len(notice.because)
-        if batch and (size + more > MESSAGE_BYTES_MAX or len(batch) >= NOTICES_PER_MESSAGE_MAX):
-            yield encode_notices(batch)
-            batch, size = [], 0
-        batch.append(notice)
+        if at > start and (size + more > MESSAGE_BYTES_MAX or at - start == NOTICES_PER_MESSAGE_MAX):
+            messages.append(encode_notices(notices[start:at]))
+            start, size = at, 0
         size += more
-    if batch:
-        yield encode_notices(batch)
+    if start < len(notices):
+        messages.append(encode_notices(notices[start:]))
+    return messages

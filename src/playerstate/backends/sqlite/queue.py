@@ -12,6 +12,9 @@ from playerstate.ports.queue import Message
 _VISIBLE = "(visible_at <= :now OR visible_at > :never)"
 """A message hidden for longer than one can be was hidden before the clock was set back."""
 HIDDEN_MAX_MS = 12 * 3600 * 1000
+_SINCE_EVER = -(2**40)
+"""When a message is visible that nobody has received. It takes as many bytes as the time of today does: a row that
+keeps its size is changed in place, and else SQLite would write the whole body again."""
 
 _RECEIVE = (
     "UPDATE messages SET visible_at = :hidden_until, attempt = attempt + 1 "
@@ -30,7 +33,9 @@ class SqliteQueue:
     def send(self, bodies: Sequence[bytes]) -> None:
         """Put messages on the queue, all or none."""
         with self._database.transaction() as connection:
-            connection.executemany("INSERT INTO messages (visible_at, body) VALUES (0, ?)", [(b,) for b in bodies])
+            connection.executemany(
+                "INSERT INTO messages (visible_at, body) VALUES (?, ?)", [(_SINCE_EVER, body) for body in bodies]
+            )
 
     def receive(self, limit: int, *, visibility_s: float) -> list[Message]:
         """Up to `limit` visible messages."""
@@ -78,7 +83,7 @@ class SqliteQueue:
     def release(self) -> None:
         """Make every message visible: whoever had received them is gone."""
         with self._database.transaction() as connection:
-            connection.execute("UPDATE messages SET visible_at = 0 WHERE visible_at > 0")
+            connection.execute("UPDATE messages SET visible_at = ? WHERE visible_at > 0", (_SINCE_EVER,))
 
     def close(self) -> None:
         """Close the file."""

@@ -28,10 +28,10 @@ class BoundedCounter:
         """No accounts: the initial value."""
         return {}
 
-    def check(self, op: Op, spec: KeySpec, where: str) -> None:
+    def check(self, op: Op, spec: KeySpec) -> None:
         """Amounts are not negative; a target is not below the minimum."""
-        check_arguments(op, self.arguments, self.name, where)
-        check_amount(op, where, minimum=spec.minimum if op.op == "set" else 0)
+        check_arguments(op, self.arguments, self.name)
+        check_amount(op, minimum=spec.minimum if op.op == "set" else 0)
 
     def commutes(self, op: Op) -> bool:
         """Additions and subtractions commute; `set` speaks of the value at its time."""

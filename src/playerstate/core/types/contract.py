@@ -81,8 +81,8 @@ class DataType(Protocol[S]):
         """The state of a key that nobody has written."""
         ...
 
-    def check(self, op: Op, spec: KeySpec, where: str) -> None:
-        """Raise `InvalidUpdate` if the arguments can never be right. `where` is the operation's path."""
+    def check(self, op: Op, spec: KeySpec) -> None:
+        """Raise `InvalidUpdate` if the arguments can never be right; its `where` is a path within the operation."""
         ...
 
     def commutes(self, op: Op) -> bool:

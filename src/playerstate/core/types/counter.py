@@ -26,10 +26,10 @@ class Counter:
         """No parts: zero."""
         return {}
 
-    def check(self, op: Op, spec: KeySpec, where: str) -> None:
+    def check(self, op: Op, spec: KeySpec) -> None:
         """`n` is an integer of either sign."""
-        check_arguments(op, self.arguments, self.name, where)
-        check_amount(op, where)
+        check_arguments(op, self.arguments, self.name)
+        check_amount(op)
 
     def commutes(self, op: Op) -> bool:
         """Additions commute."""

@@ -33,10 +33,10 @@ class Extremum(ABC):
         """Nothing set: the value is null."""
         return {}
 
-    def check(self, op: Op, spec: KeySpec, where: str) -> None:
+    def check(self, op: Op, spec: KeySpec) -> None:
         """The value is a whole number within the key's range."""
-        check_arguments(op, self.arguments, self.name, where)
-        check_number(op.value, spec, f"{where}.value")
+        check_arguments(op, self.arguments, self.name)
+        check_number(op.value, spec)
 
     def commutes(self, op: Op) -> bool:
         """The best of several does not depend on their order."""
@@ -44,7 +44,7 @@ class Extremum(ABC):
 
     def apply(self, state: State, op: Op, at: At, spec: KeySpec) -> tuple[State, Effect]:
         """Keep the better of the region's own part and the value, unless another region has better."""
-        value = parse_amount(cast("int | str", op.value), where="$.value")
+        value = parse_amount(cast("int | str", op.value), where=".value")
         if value in state.values() or self.best([*state.values(), value]) != value:
             return state, Effect(op.op)
         return {**state, at.region: value}, Effect(op.op)

@@ -31,9 +31,9 @@ class Flag:
         """Off."""
         return {}
 
-    def check(self, op: Op, spec: KeySpec, where: str) -> None:
+    def check(self, op: Op, spec: KeySpec) -> None:
         """No arguments."""
-        check_arguments(op, self.arguments, self.name, where)
+        check_arguments(op, self.arguments, self.name)
 
     def commutes(self, op: Op) -> bool:
         """The last of two operations of one producer counts."""

@@ -37,14 +37,14 @@ class Inventory:
         """No items."""
         return {}
 
-    def check(self, op: Op, spec: KeySpec, where: str) -> None:
+    def check(self, op: Op, spec: KeySpec) -> None:
         """Items have names, amounts are not negative."""
-        check_arguments(op, self.arguments, self.name, where)
+        check_arguments(op, self.arguments, self.name)
         if op.op == "replace":
-            self._check_items(op, spec, where)
+            self._check_items(op, spec)
         else:
-            check_name(op.item, f"{where}.item")
-            check_amount(op, where, minimum=0)
+            check_name(op.item, ".item")
+            check_amount(op, minimum=0)
 
     def commutes(self, op: Op) -> bool:
         """Additions and subtractions commute; `set` and `replace` speak of the inventory at their time."""
@@ -90,27 +90,28 @@ class Inventory:
         return {item: to_json_number(exact[item]) for item in sorted(exact)}
 
     @staticmethod
-    def _check_items(op: Op, spec: KeySpec, where: str) -> None:
+    def _check_items(op: Op, spec: KeySpec) -> None:
         items = op.items if isinstance(op.items, dict) else {}
         if len(items) > spec.max_entries:
             raise InvalidUpdate(
                 f"{len(items)} items are given, the key allows {spec.max_entries}",
                 code="too_many_entries",
-                where=f"{where}.items",
+                where=".items",
             )
         for item, n in items.items():
-            check_name(item, f"{where}.items")
-            if parse_amount(n, where=f"{where}.items.{item}") < 0:
+            check_name(item, ".items")
+            where = f".items.{item}"
+            if parse_amount(n, where=where) < 0:
                 raise InvalidUpdate(
                     f"Expected a number of 0 or more, got {n}",
                     code="out_of_range",
-                    where=f"{where}.items.{item}",
+                    where=where,
                 )
 
     def _deltas(self, state: State, op: Op) -> dict[str, int]:
         if op.op == "replace":
             items = op.items if isinstance(op.items, dict) else {}
-            target = {item: parse_amount(n, where="$.items") for item, n in items.items()}
+            target = {item: parse_amount(n, where=".items") for item, n in items.items()}
             present = self._exact(state)
             changed: Iterable[str] = sorted(target.keys() | present.keys())
             deltas = {item: target.get(item, 0) - present.get(item, 0) for item in changed}

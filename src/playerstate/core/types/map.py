@@ -26,12 +26,12 @@ class Map:
         """No fields."""
         return {}
 
-    def check(self, op: Op, spec: KeySpec, where: str) -> None:
+    def check(self, op: Op, spec: KeySpec) -> None:
         """The field is a name; the value is plain JSON within the key's limits."""
-        check_arguments(op, self.arguments, self.name, where)
-        check_name(op.field, f"{where}.field")
+        check_arguments(op, self.arguments, self.name)
+        check_name(op.field, ".field")
         if op.op == "set":
-            check_value(op.value, spec, f"{where}.value")
+            check_value(op.value, spec)
 
     def commutes(self, op: Op) -> bool:
         """A late write would hide a later one."""

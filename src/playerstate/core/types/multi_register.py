@@ -29,10 +29,10 @@ class MultiRegister:
         """No values."""
         return {}
 
-    def check(self, op: Op, spec: KeySpec, where: str) -> None:
+    def check(self, op: Op, spec: KeySpec) -> None:
         """The value is plain JSON within the key's limits."""
-        check_arguments(op, self.arguments, self.name, where)
-        check_value(op.value, spec, f"{where}.value")
+        check_arguments(op, self.arguments, self.name)
+        check_value(op.value, spec)
 
     def commutes(self, op: Op) -> bool:
         """A late write would cover later ones."""

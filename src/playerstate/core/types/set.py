@@ -34,18 +34,18 @@ class Set:
         """No elements."""
         return {}
 
-    def check(self, op: Op, spec: KeySpec, where: str) -> None:
+    def check(self, op: Op, spec: KeySpec) -> None:
         """1 element or more, each a name."""
-        check_arguments(op, self.arguments, self.name, where)
+        check_arguments(op, self.arguments, self.name)
         elements = op.elements if isinstance(op.elements, list) else []
         if not 1 <= len(elements) <= spec.max_entries:
             raise InvalidUpdate(
                 f"Expected 1 to {spec.max_entries} elements, got {len(elements)}",
                 code="too_many_entries",
-                where=f"{where}.elements",
+                where=".elements",
             )
         for index, element in enumerate(elements):
-            check_name(element, f"{where}.elements[{index}]")
+            check_name(element, f".elements[{index}]")
 
     def commutes(self, op: Op) -> bool:
         """Adding and removing the same element do not commute."""
