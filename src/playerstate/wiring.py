@@ -32,6 +32,8 @@ ATTEMPTS_MAX = 1_000
 """How often a message is tried: what a stage cannot take is put aside at once, so this is for outages and kills."""
 KEPT_MAX = 20_000
 """How many working copies of rows apply keeps: some 40 MB at 1 KB a row."""
+LINK_LINGER_S = 0.25
+"""What the graph costs, it costs by the transaction more than by the edge."""
 
 
 class Closable(Protocol):
@@ -122,4 +124,6 @@ def consumers(
             if graph is None:
                 raise ValueError("link needs the graph")
             link = Link(schema, graph).handle
-            return [QueueConsumer("link", parts.queues["link"], link, parts.dead_letters, clock)]
+            return [
+                QueueConsumer("link", parts.queues["link"], link, parts.dead_letters, clock, linger_s=LINK_LINGER_S)
+            ]

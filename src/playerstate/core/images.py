@@ -33,7 +33,7 @@ class Image(msgspec.Struct, frozen=True, gc=False):
 class Images:
     """Reads the rows of one schema; keeps up to `kept_max` of the latest."""
 
-    def __init__(self, schema: Schema, *, kept_max: int = 8_000) -> None:
+    def __init__(self, schema: Schema, *, kept_max: int = 20_000) -> None:
         self._schema = schema
         self._readers = row_readers(schema)
         self._unwritten = {

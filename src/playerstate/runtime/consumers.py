@@ -157,7 +157,6 @@ class QueueConsumer:
     A message that is no batch of notices goes to the dead letters at once: trying again cannot help.
     """
 
-    linger_s = 0.1
     batch_max = MESSAGES_MAX
 
     def __init__(
@@ -167,8 +166,11 @@ class QueueConsumer:
         handle: Callable[[Sequence[Notice]], int],
         dead_letters: DeadLetters,
         clock: Clock,
+        *,
+        linger_s: float = 0.1,
     ) -> None:
         self.name: Stage = name
+        self.linger_s = linger_s
         self.stats = StageStats()
         self._queue = queue
         self._handle = handle

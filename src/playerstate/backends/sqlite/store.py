@@ -106,17 +106,21 @@ class SqliteChanges:
         return self._database.delete_up_to("changes", up_to)
 
 
-def _waves(groups: Sequence[Sequence[Write]]) -> Iterator[list[Sequence[Write]]]:
+def _waves(groups: Sequence[Sequence[Write]]) -> Iterator[Sequence[Sequence[Write]]]:
     """The groups in their order, cut wherever one writes a row that one before it has written."""
+    rows = [(write.key, write.region) for group in groups for write in group]
+    if len(set(rows)) == len(rows):
+        yield groups
+        return
     wave: list[Sequence[Write]] = []
     touched: set[tuple[Key, str]] = set()
     for group in groups:
-        rows = {(write.key, write.region) for write in group}
-        if not touched.isdisjoint(rows):
+        written = {(write.key, write.region) for write in group}
+        if not touched.isdisjoint(written):
             yield wave
             wave, touched = [], set()
         wave.append(group)
-        touched |= rows
+        touched |= written
     yield wave
 
 
@@ -130,20 +134,22 @@ def _commit_wave(connection: sqlite3.Connection, groups: Sequence[Sequence[Write
 
 def _commit_at_once(connection: sqlite3.Connection, writes: Sequence[Write]) -> bool:
     """Write everything; False, with nothing written, if a condition failed."""
-    new = [write for write in writes if write.seen is None]
-    known = [write for write in writes if write.seen is not None]
+    inserts, updates, changes = [], [], []
+    for (player_id, state_key), region, seen, version, old, new in writes:
+        range_key = f"{state_key}#{region}"
+        changes.append((player_id, range_key, old, new))
+        if seen is None:
+            inserts.append((player_id, range_key, version, new))
+        else:
+            updates.append((version, new, player_id, range_key, seen))
     connection.execute("SAVEPOINT everything")
-    inserted = connection.executemany(
-        _INSERT, [(w.key.player_id, _range_key(w), w.version, w.new) for w in new]
-    ).rowcount
-    updated = connection.executemany(
-        _UPDATE, [(w.version, w.new, w.key.player_id, _range_key(w), w.seen) for w in known]
-    ).rowcount
+    inserted = connection.executemany(_INSERT, inserts).rowcount
+    updated = connection.executemany(_UPDATE, updates).rowcount
     if max(inserted, 0) + max(updated, 0) != len(writes):
         connection.execute("ROLLBACK TO everything")
         connection.execute("RELEASE everything")
         return False
-    insert_many(connection, _CHANGES, [(w.key.player_id, _range_key(w), w.old, w.new) for w in writes])
+    insert_many(connection, _CHANGES, changes)
     connection.execute("RELEASE everything")
     return True
 
@@ -151,7 +157,7 @@ def _commit_at_once(connection: sqlite3.Connection, writes: Sequence[Write]) -> 
 def _commit_one(connection: sqlite3.Connection, group: Sequence[Write]) -> bool:
     connection.execute("SAVEPOINT one")
     for write in group:
-        place = (write.key.player_id, _range_key(write))
+        place = (write.key.player_id, f"{write.key.state_key}#{write.region}")
         if write.seen is None:
             written = connection.execute(_INSERT, (*place, write.version, write.new)).rowcount
         else:
@@ -163,7 +169,3 @@ def _commit_one(connection: sqlite3.Connection, group: Sequence[Write]) -> bool:
         connection.execute(_CHANGE, (*place, write.old, write.new))
     connection.execute("RELEASE one")
     return True
-
-
-def _range_key(write: Write) -> str:
-    return f"{write.key.state_key}#{write.region}"

@@ -160,6 +160,8 @@ def _check_json(value: Any, depth: int) -> None:
             if not isinstance(name, str):
                 raise InvalidUpdate("Expected a text as a name", code="bad_value", where="")
             _check_text(name)
+            if type(item) is str and item.isascii():
+                continue
             try:
                 _check_json(item, depth - 1)
             except InvalidUpdate as exc:

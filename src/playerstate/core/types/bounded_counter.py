@@ -51,7 +51,7 @@ class BoundedCounter:
             after.pop(at.region, None)
         else:
             after[at.region] = account
-        return after, Effect(op.op, delta=delta)
+        return after, Effect(op.op, delta)
 
     def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
         """By parts."""

@@ -44,7 +44,7 @@ class Counter:
             after[at.region] = part
         else:
             after.pop(at.region, None)
-        return after, Effect(op.op, delta=n)
+        return after, Effect(op.op, n)
 
     def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
         """By parts."""

@@ -79,7 +79,10 @@ def change(accounts: Mapping[str, Packed], region: str, delta: int, starting: Ma
     Raises `Refused` as `insufficient` if all regions together do not hold enough, `RightsElsewhere` if they
     do and this one does not.
     """
-    own = unpack(accounts.get(region))
+    packed = accounts.get(region, 0)
+    if isinstance(packed, int) and (delta >= 0 or starting.get(region, 0) + packed + delta >= 0):
+        return packed + delta or None  # its own rights are enough, and it has given none away
+    own = unpack(packed)
     if delta < 0:
         held = rights(accounts, region, starting)
         if held + delta < 0:

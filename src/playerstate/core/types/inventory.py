@@ -56,8 +56,9 @@ class Inventory:
         deltas = self._deltas(state, op)
         wanted: dict[str, int] = {}
         for item, delta in deltas.items():
+            accounts = _accounts(state, item)
             try:
-                account = escrow.change(_accounts(state, item), at.region, delta, _NO_START)
+                account = escrow.change(accounts, at.region, delta, _NO_START)
             except escrow.RightsElsewhere as exc:
                 wanted[item] = exc.wanted
                 continue
@@ -67,18 +68,15 @@ class Inventory:
                 own[item] = account
         if wanted:
             raise Refused(Reason.RIGHTS_ELSEWHERE, partial(_want, region=at.region, wanted=wanted))
-        after = dict(state)
-        if own:
-            after[at.region] = own
-        else:
-            after.pop(at.region, None)
-        grows = any(delta > 0 for delta in deltas.values())
-        entries_at_most = sum(map(len, after.values()))
-        if grows and entries_at_most > spec.max_entries and len(self._exact(after)) > spec.max_entries:
+        after = {**state, at.region: own}
+        if not own:
+            del after[at.region]
+        entries_at_most = len(own) if len(after) == 1 else sum(map(len, after.values()))
+        if entries_at_most > spec.max_entries and self._too_many(after, deltas, spec):
             raise Refused(Reason.TOO_MANY_ENTRIES)
         if op.op == "replace":
             return after, Effect(op.op, deltas=deltas)
-        return after, Effect(op.op, item=str(op.item), delta=next(iter(deltas.values()), 0))
+        return after, Effect(op.op, next(iter(deltas.values()), 0), str(op.item))
 
     def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
         """By parts."""
@@ -118,8 +116,13 @@ class Inventory:
             return {item: delta for item, delta in deltas.items() if delta}
         item, n = str(op.item), amount(op)
         if op.op == "set":
-            return {item: n - escrow.net_total(_accounts(state, item))}
+            accounts = _accounts(state, item)
+            return {item: n - escrow.net_total(accounts)}
         return {item: n if op.op == "add" else -n}
+
+    def _too_many(self, after: State, deltas: Mapping[str, int], spec: KeySpec) -> bool:
+        """Whether there are more items than the key allows, which those that only take away may leave so."""
+        return any(delta > 0 for delta in deltas.values()) and len(self._exact(after)) > spec.max_entries
 
     @staticmethod
     def _exact(state: State) -> dict[str, int]:

@@ -41,7 +41,11 @@ def step(entry: Written) -> int:
 
 def next_stamp(at: At, entries: Iterable[Written]) -> int:
     """The stamp of a write at `at` by someone who sees `entries`."""
-    return max(at.time_us, max((entry.stamp + 1 for entry in entries), default=0))
+    stamp = at.time_us
+    for entry in entries:
+        if entry.stamp >= stamp:
+            stamp = entry.stamp + 1
+    return stamp
 
 
 def latest(entries: Iterable[tuple[str, Written]]) -> Written | None:
