@@ -113,7 +113,7 @@ class Database:
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
         connection.execute("PRAGMA cache_size = -16000")
         connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("PRAGMA wal_autocheckpoint = 10000")
+        connection.execute("PRAGMA wal_autocheckpoint = 3000")
         self._all.append(connection)
         return connection
 
