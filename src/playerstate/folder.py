@@ -59,13 +59,13 @@ class DataFolder:
         """
         own = self.path / "game.toml"
         if text is None:
-            text = own.read_text("utf-8") if own.exists() else starter_schema()
+            text = read_schema_file(own) if own.exists() else starter_schema()
         schema = parse_schema(text)
         kept = self.path / SCHEMA_FILE
         if kept.exists():
-            check_successor(load_schema(kept.read_bytes()), schema)
+            check_successor(_read_kept_schema(kept), schema)
         _write(kept, format_schema(schema))
-        if not own.exists() or own.read_text("utf-8") != text:
+        if not own.exists() or own.read_bytes() != text.encode():
             _write(own, text.encode())
         return schema
 
@@ -91,7 +91,7 @@ class DataFolder:
             _write(file, msgspec.json.encode(about))
             return about
         try:
-            raw = msgspec.json.decode(file.read_bytes(), type=dict)
+            raw = msgspec.json.decode(_read(file), type=dict)
             if raw.get("format", 0) > FORMAT_VERSION:
                 raise StartRefused(
                     f"{self.path} was written by a newer version of playerstate (its format is {raw['format']}, this "
@@ -118,11 +118,38 @@ def read_schema_file(path: Path) -> str:
         raise SchemaRefused(f"The schema {path} cannot be read: {exc}") from exc
 
 
+def _read_kept_schema(path: Path) -> Schema:
+    try:
+        return load_schema(_read(path))
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise StartRefused(
+            f"{path} cannot be read ({exc}); it says under which schema the state was written: restore it from a backup"
+        ) from exc
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise StartRefused(f"{path} cannot be read: {exc.strerror}") from exc
+
+
 def _write(path: Path, data: bytes) -> None:
-    """Replace a file at once and durably: a crash leaves the old one or the new one."""
+    """Replace a file at once and durably: a crash leaves the old one or the new one.
+
+    Raises `StartRefused` if it cannot be written.
+    """
     fresh = path.with_suffix(path.suffix + ".new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # of the name; until then a crash may bring back the old file
+        finally:
+            os.close(folder)
+    except OSError as exc:
+        raise StartRefused(f"{path} cannot be written: {exc.strerror}") from exc

@@ -86,9 +86,8 @@ class Node:
                 queue.release()  # whoever received something is gone, or about to; at worst it is done twice
             graph = LadybugGraph(path / "graph", self.schema)
             opened.callback(graph.close)
-            self._crews = self._make_crews(path, options, graph)
-            for crew in reversed(self._crews.values()):  # the first to stop is the one that feeds the others
-                opened.callback(crew.stop)
+            self._crews: dict[Role, CrewHandle] = {}
+            self._start_crews(path, options, graph, opened)
             self._supervisor = threading.Thread(target=self._supervise, name="playerstate-supervisor", daemon=True)
             self._supervisor.start()
             opened.callback(self._stop_supervisor)
@@ -165,24 +164,34 @@ class Node:
             on_close=self.close,
         )
 
-    def _make_crews(self, path: Path, options: Options, graph: LadybugGraph) -> dict[Role, CrewHandle]:
-        """Start the crews: as processes, or all as threads of this one. Whoever is fed is there first."""
+    def _start_crews(self, path: Path, options: Options, graph: LadybugGraph, opened: contextlib.ExitStack) -> None:
+        """Start the crews: as processes, or all as threads of this one.
 
-        def threads(role: Role, on_progress: Callable[[], None] = lambda: None) -> Crew:
+        Whoever is fed is there first, and so the first to stop is the one that feeds the others.
+        """
+
+        def keep(role: Role, crew: CrewHandle) -> CrewHandle:
+            self._crews[role] = crew
+            opened.callback(crew.stop)
+            return crew
+
+        def threads(role: Role, on_progress: Callable[[], None] = lambda: None) -> CrewHandle:
             made = consumers(role, self.schema, self.region, self._parts, graph)
             crew = Crew(made, on_progress=on_progress)
             crew.start()
-            return crew
+            return keep(role, crew)
 
-        def process(role: Role) -> WorkerProcess:
+        def process(role: Role) -> CrewHandle:
             first = Report(applied_to=self._parts.checkpoints.load("apply"))
-            return WorkerProcess(role, path, self.region, self.cache_url, first=first)
+            return keep(role, WorkerProcess(role, path, self.region, self.cache_url, first=first))
 
         link = threads(Role.LINK)
         if options.workers == "process":
-            return {Role.APPLY: process(Role.APPLY), Role.FOLLOW: process(Role.FOLLOW), Role.LINK: link}
-        follow = threads(Role.FOLLOW, link.wake)
-        return {Role.APPLY: threads(Role.APPLY, follow.wake), Role.FOLLOW: follow, Role.LINK: link}
+            process(Role.FOLLOW)
+            process(Role.APPLY)
+        else:
+            follow = threads(Role.FOLLOW, link.wake)
+            threads(Role.APPLY, follow.wake)
 
     def _supervise(self) -> None:
         """Restart what has died, and let go of what every consumer has processed."""

@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from playerstate.core.answers import StageStats
 from playerstate.core.model import Stage
@@ -24,21 +25,23 @@ from playerstate.runtime.collector import calm_collector
 from playerstate.runtime.consumers import Report
 from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.doorbell import Doorbell
-from playerstate.runtime.logs import log_to_stderr
+from playerstate.runtime.logs import LogStyle, configure_logging
 from playerstate.wiring import FolderParts, consumers, doorbell_path
 
 REPORT_EVERY_S = 0.1
 HALTED = 70
 """The exit code of a worker that cannot run on this folder: starting it again would not help."""
 
+log = structlog.get_logger(__name__)
 
-def main(role: Role, folder: Path, region: str, cache_url: str) -> None:
+
+def main(role: Role, folder: Path, region: str, cache_url: str, log_style: str) -> None:
     """Run until standard input ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the node decides when this process ends
     reports = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed must not get among the reports
-    log_to_stderr()
+    configure_logging(LogStyle.parse(log_style))
     try:
         parts = FolderParts.open(folder, cache_url)
     except (InvariantViolated, StartRefused) as exc:
@@ -52,6 +55,7 @@ def main(role: Role, folder: Path, region: str, cache_url: str) -> None:
     crew = Crew(consumers(role, schema, region, parts), on_progress=follow.ring if role is Role.APPLY else _nothing)
     calm_collector()
     crew.start()
+    log.debug("a worker has started", role=role)
     ended = threading.Event()
     reporter = threading.Thread(target=_report_until, args=(ended, crew, reports), daemon=True)
     reporter.start()

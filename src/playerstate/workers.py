@@ -16,6 +16,7 @@ from playerstate.errors import Unavailable
 from playerstate.runtime.consumers import Report
 from playerstate.runtime.crew import Role
 from playerstate.runtime.doorbell import Doorbell
+from playerstate.runtime.logs import current_style
 from playerstate.wiring import doorbell_path
 from playerstate.worker import HALTED
 
@@ -53,7 +54,7 @@ class WorkerProcess:
 
     def __init__(self, role: Role, folder: Path, region: str, cache_url: str, *, first: Report) -> None:
         self._role = role
-        self._arguments = [role.value, str(folder), region, cache_url]
+        self._arguments = [role.value, str(folder), region, cache_url, str(current_style())]
         self._doorbell = Doorbell(doorbell_path(folder, role))
         self._report = first
         self._not_before = 0.0

@@ -319,6 +319,17 @@ def test_one_bad_update_is_refused_in_the_same_words(served: Served) -> None:
 # -- serving
 
 
+def test_every_process_logs_as_told(tmp_path: Path) -> None:
+    """The level and the form that were asked for hold for the workers too."""
+    node = Served(tmp_path / "data", "--json", "--log-level", "debug")
+    try:
+        assert node.end(signal.SIGTERM) == 0
+        logged = [json.loads(entry) for entry in node.log.read_text().splitlines()]
+        assert {entry.get("role") for entry in logged if entry["level"] == "debug"} == {"apply", "follow"}
+    finally:
+        node.abandon()
+
+
 def test_nothing_acknowledged_is_lost_by_a_stop(tmp_path: Path) -> None:
     """Promise 1: SIGTERM in the middle, SIGINT while it stops, exit code 0; what was accepted is there afterwards."""
     node = Served(tmp_path / "data", "--json", "--region", "eu-1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import redis
 
 import playerstate
+from playerstate import node as node_module
 from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.client import find_node
 from playerstate.core.answers import Accepted, Rejected
@@ -87,7 +89,7 @@ def test_a_running_node_is_found_and_holds_its_folder(node: Node, tmp_path_facto
         assert remote.get_player("eve") == node.service.get_player("eve")
         assert remote.history("eve") == node.service.history("eve")
         assert remote.schema == node.schema
-        assert remote.stats().outcomes["applied"] >= 1
+        wait_until(lambda: remote.stats().outcomes.get("applied", 0) >= 1, "the stats do not follow")
         with pytest.raises(InvalidUpdate, match="no key 'nonsense'"):
             remote.get("eve", "nonsense")
     with pytest.raises(FolderInUse, match=str(os.getpid())):
@@ -219,6 +221,49 @@ def test_a_folder_of_a_newer_version_or_another_region_is_refused(tmp_path: Path
     (folder / "folder.json").write_bytes(msgspec.json.encode({**about, "format": 99, "new": True}))
     with pytest.raises(StartRefused, match="newer version"):
         Node(folder, options=THREADS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("game.toml", b"\xff\xfe"), ("schema.json", b"{"), ("schema.json", b"\xff"), ("folder.json", b"[]")],
+)
+def test_a_damaged_folder_is_refused_by_name(tmp_path: Path, name: str, content: bytes) -> None:
+    """Whoever reads the refusal knows which file to look at; with the file restored the folder works on."""
+    folder = tmp_path / "data"
+    with Node(folder, options=THREADS):
+        pass
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(content)
+    with pytest.raises(StartRefused, match=name):
+        Node(folder, options=THREADS)
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(StartRefused, match=name):
+        Node(folder, options=THREADS)
+    (folder / name).rmdir()
+    (folder / name).write_bytes(whole)
+    with Node(folder, options=THREADS):
+        pass
+
+
+def test_a_start_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was started before the fault is stopped, and the folder let go of."""
+
+    def fail(*_: object) -> None:
+        raise OSError("no more of anything")
+
+    before = set(threading.enumerate())
+    with monkeypatch.context() as patch:
+        patch.setattr(node_module, "SocketServer", fail)
+        with pytest.raises(OSError, match="no more of anything"):
+            Node(tmp_path / "data")
+        patch.undo()
+        patch.setattr(WorkerProcess, "_start", fail)
+        with pytest.raises(OSError, match="no more of anything"):
+            Node(tmp_path / "data")
+    assert set(threading.enumerate()) <= before
+    with Node(tmp_path / "data"):
+        pass
 
 
 def test_nothing_is_left_running(tmp_path: Path) -> None:

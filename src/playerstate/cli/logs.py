@@ -1,17 +1,10 @@
-"""Structured logs on standard error: lines for people at a terminal, JSON for everything else.
-
-Tracebacks are logged without the values of local variables, which may be players' data.
-"""
+"""The logs of commands."""
 
 from __future__ import annotations
 
-import logging
-import sys
 from enum import StrEnum
 
-import structlog
-
-from playerstate.runtime.logs import stderr_logger
+from playerstate.runtime import logs
 
 
 class LogLevel(StrEnum):
@@ -24,20 +17,5 @@ class LogLevel(StrEnum):
 
 
 def configure_logging(level: LogLevel, *, as_json: bool = False) -> None:
-    """Send the logs of this process to standard error, away from the command's results."""
-    if as_json or not sys.stderr.isatty():
-        rendering: list[structlog.typing.Processor] = [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ]
-    else:
-        rendering = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *rendering,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=stderr_logger,
-    )
+    """Send the logs of this process, and of those that it starts, to standard error."""
+    logs.configure_logging(logs.LogStyle(level.value, as_json))
