@@ -19,6 +19,7 @@ from playerstate.core.version_vector import covers, format_vector, total
 from playerstate.core.views import value_json
 from playerstate.core.wire import row_readers
 
+KEPT_MAX = 20_000
 KEPT_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -33,7 +34,7 @@ class Image(msgspec.Struct, frozen=True, gc=False):
 class Images:
     """Reads the rows of one schema; keeps up to `kept_max` of the latest."""
 
-    def __init__(self, schema: Schema, *, kept_max: int = 20_000) -> None:
+    def __init__(self, schema: Schema, *, kept_max: int = KEPT_MAX) -> None:
         self._schema = schema
         self._readers = row_readers(schema)
         self._unwritten = {
