@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playerstate.core import batch as batch_module
-from playerstate.core.batch import ROW_BYTES_MAX
 from playerstate.core.check import ROWS_MAX
+from playerstate.core.fitting import ROW_BYTES_MAX
 from playerstate.core.images import Images
 from playerstate.core.model import Identity, Key
 from playerstate.core.replica import BECAUSE_MAX, Replica, Write
@@ -20,6 +19,7 @@ from playerstate.core.schema import parse_schema
 from playerstate.core.types.flag import Flag
 from playerstate.core.wire import NewerVersion, decode_any_updates, encode_record, encode_update
 from playerstate.errors import OutcomeUnknown, Unavailable
+from playerstate.stages import apply as apply_module
 from playerstate.stages.apply import Apply
 from stages.world import NOW_MS, REGION, World, add, records, starter, update
 
@@ -276,6 +276,39 @@ def test_kept_rows_that_went_stale_are_found_by_the_condition() -> None:
     assert applied(world) == 1111
 
 
+def test_what_is_kept_of_rows_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New rows and rows that grow count too, although they were small or absent when they were read."""
+    monkeypatch.setattr(apply_module, "KEPT_BYTES_MAX", 1_000_000)
+    world = World()
+    keeping = Apply(world.schema, REGION, world.store, world.dead_letters, world.clock, kept_max=20_000)
+    for batch in range(10):
+        world.put_updates(
+            *(
+                update({"player_id": f"p{batch}-{n}", "state_key": "loadout", "op": "set", "value": "x" * 15_000})
+                for n in range(20)
+            )
+        )
+        keeping.handle(records(world)[-20:])
+    assert 0 < sum(replica.bytes for replica in keeping._kept.values()) <= 1_000_000 + 20 * 16_000
+
+
+def test_a_fault_of_a_part_is_no_fault_of_the_updates() -> None:
+    """What a store raises, whatever it is, puts nothing aside: the batch comes again."""
+    world = World()
+    world.put_updates(add(1))
+
+    class Faulty:
+        commit = staticmethod(world.store.commit)
+
+        def load(self, keys: Sequence[Key]) -> dict[Key, dict[str, bytes]]:
+            raise KeyError(keys)
+
+    store: Any = Faulty()
+    with pytest.raises(KeyError):
+        Apply(world.schema, REGION, store, world.dead_letters, world.clock).handle(records(world))
+    assert world.dead_letters.count() == 0
+
+
 def test_a_fault_of_the_program_stops_one_update_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Promise 10, for what nobody foresaw: the update is put aside with its bytes, and those behind it are applied."""
     world = World()
@@ -381,43 +414,3 @@ def test_a_row_that_cannot_be_written_holds_up_nothing_else(monkeypatch: pytest.
     (letter,) = world.dead_letters.list()
     assert (letter.code, letter.identity and letter.identity.sequence) == ("internal", 3)
     assert (applied(world), applied(world, "bert")) == (5, 6)
-
-
-def full_world() -> World:
-    """A world in which ada's settings are so large that no more than a little goes into their row."""
-    world = World()
-    fields = [
-        update({"state_key": "settings", "op": "set", "field": f"f{n}", "value": "x" * 16_000}, sequence=n)
-        for n in range(1, 25)
-    ]
-    last = update({"state_key": "settings", "op": "set", "field": "last", "value": "x" * 5_000}, sequence=25)
-    world.put_updates(*fields, last)
-    assert world.apply.handle(records(world)).outcomes == {"applied": 25}
-    return world
-
-
-def size_of_settings(world: World) -> int:
-    key = Key("ada", "settings")
-    return len(world.store.load([key])[key][REGION])
-
-
-def test_refusals_do_not_grow_a_full_row_without_limit() -> None:
-    """Each must be remembered, by name if there is room: many producers' many refusals come to a few bytes each."""
-    world = full_world()
-    impossible = {"state_key": "settings", "op": "remove", "field": "f1"}
-    for batch in range(8):
-        sent = [
-            update(impossible, sequence=n, producer=f"server-{producer:0120d}", if_version="nowhere:1")
-            for producer in range(batch * 30, batch * 30 + 30)
-            for n in range(1, 20)
-        ]
-        world.put_updates(*sent)
-        assert set(world.apply.handle(records(world)[-len(sent) :]).outcomes) <= {"conflict", "expired"}
-    assert size_of_settings(world) < 400 * 1024 - 2048
-
-
-def test_a_repeat_on_a_row_beyond_its_limit_is_still_a_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Promise 2: a limit that was lowered, or that refusals have passed, takes back nothing."""
-    world = full_world()
-    monkeypatch.setattr(batch_module, "ROW_BYTES_MAX", size_of_settings(world) // 2)
-    assert world.apply.handle(records(world)).outcomes == {"duplicate": 25}

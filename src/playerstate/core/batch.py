@@ -10,15 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from msgspec import UNSET
 
 from playerstate.core.check import ROWS_MAX
-from playerstate.core.judgement import judge, refuse
-from playerstate.core.model import Key, Outcome, Reason, Status, Update
+from playerstate.core.fitting import judge_within_size
+from playerstate.core.model import Key, Outcome, Update
 from playerstate.core.replica import Replica, Write
-
-ROW_BYTES_MAX = 393_216
-"""A row's largest size: under DynamoDB's 400 KB an item, with its keys, and with what a full row says of a refusal."""
 
 
 class Item(msgspec.Struct, frozen=True, gc=False, order=False):
@@ -66,14 +62,10 @@ class Batch:
         """Process one item, whose keys must all be among the replicas."""
         replicas = [self._replicas[key] for key in item.keys]
         group = self._group_of(replicas)
-        outcome = self._judge_within_size(item, replicas)
-        if outcome is None and any(replica.because for replica in replicas):
-            # what the write remembers of the updates before may be what is too large: begin another write
+        arguments = item.update, item.accepted_at, item.bytes_max, replicas, self._written_at
+        while (outcome := judge_within_size(*arguments)) is None:
             self._close(group)
             group = self._group_of(replicas)
-            outcome = self._judge_within_size(item, replicas)
-        if outcome is None:
-            outcome = self._refuse(item, replicas[0])
         group.items.append(item)
         group.outcomes.append(outcome)
 
@@ -121,53 +113,3 @@ class Batch:
         if len(group.writes) > 1:
             group.writes.sort()  # by key, so that what is written does not hang on how a set is ordered
         self.groups.append(group)
-
-    def _judge_within_size(self, item: Item, replicas: Sequence[Replica]) -> Outcome | None:
-        """Judge; where a row may have grown too large, measure, and undo if it has: the answer is None then.
-
-        An update that is refused for another reason stays so, although even that must be remembered.
-        """
-        more, rewrites = _growth(item)
-        near = [replica for replica in replicas if replica.bytes_at_most(more, rewrites=rewrites) > ROW_BYTES_MAX]
-        if not near:
-            return judge(item.update, item.accepted_at, replicas)
-        before = [replica.snapshot() for replica in replicas]
-        outcome = judge(item.update, item.accepted_at, replicas)
-        if outcome.duplicate or outcome.status is Status.EXPIRED:  # and so nothing has changed
-            return outcome
-        too_large = [replica for replica in near if replica.measure(self._written_at) > ROW_BYTES_MAX]
-        if not too_large:
-            return outcome
-        if outcome.status is Status.APPLIED or any(snapshot.because for snapshot in before):
-            for replica, snapshot in zip(replicas, before, strict=True):
-                replica.restore(snapshot)
-            return None
-        for replica in too_large:
-            self._make_room(replica, item.update.producer)
-        return outcome
-
-    def _refuse(self, item: Item, first: Replica) -> Outcome:
-        outcome = refuse(item.update, item.accepted_at, first, Reason.ROW_TOO_LARGE)
-        if first.measure(self._written_at) > ROW_BYTES_MAX:
-            self._make_room(first, item.update.producer)
-        return outcome
-
-    def _make_room(self, replica: Replica, producer: str) -> None:
-        """For what a full row must remember of an update that it refuses."""
-        replica.remember_less()
-        if replica.measure(self._written_at) > ROW_BYTES_MAX:
-            replica.forget(producer)
-
-
-def _growth(item: Item) -> tuple[int, bool]:
-    """How much an item adds to a row at most, and whether it may name everything that is there.
-
-    What an operation carries stands in the state and again in the causes; a short element or item takes several times
-    its own size in the state, with the step that wrote it.
-    """
-    factor, rewrites = 2, False
-    for op in item.update.ops:
-        if op.elements is not UNSET or op.items is not UNSET:
-            factor = 8
-            rewrites |= op.op == "replace"
-    return item.bytes_max * factor, rewrites

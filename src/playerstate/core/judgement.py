@@ -40,9 +40,17 @@ def judge(update: Update, accepted_at: int, replicas: Sequence[Replica]) -> Outc
     return _settle(update, accepted_at, first, plans, outcome)
 
 
-def refuse(update: Update, accepted_at: int, first: Replica, reason: Reason) -> Outcome:
-    """Process an update that `judge` would apply, but that must be refused for what would come of it."""
-    return _settle(update, accepted_at, first, {}, Outcome(Status.REFUSED, reason))
+def settle(update: Update, accepted_at: int, first: Replica, outcome: Outcome) -> Outcome:
+    """Process an update with an outcome that is decided already, and in which nothing takes effect."""
+    return _settle(update, accepted_at, first, {}, outcome)
+
+
+def turn_away(update: Update, accepted_at: int, first: Replica) -> Outcome:
+    """Process an update of a producer for which the first row has no room."""
+    first.set_memory(producers.turned_away(first.own_memory, update.sent_at))
+    outcome = Outcome(Status.REFUSED, Reason.TOO_MANY_PRODUCERS)
+    _take_steps(update, accepted_at, first, {}, outcome)
+    return outcome
 
 
 def _obstacle(update: Update, known: producers.Novelty, replicas: Sequence[Replica]) -> Outcome | None:
@@ -80,17 +88,21 @@ def _try(update: Update, accepted_at: int, replicas: Sequence[Replica], plans: _
 
 def _settle(update: Update, accepted_at: int, first: Replica, plans: _Plans, outcome: Outcome) -> Outcome:
     """Remember the outcome in the first row, and take the planned steps; at least one, in the first row."""
-    producer, sequence, sent_at = update.producer, update.sequence, update.sent_at
     try:
-        first.remember(producer, sequence, sent_at, outcome, now=accepted_at)
+        first.remember(update.producer, update.sequence, update.sent_at, outcome, now=accepted_at)
     except producers.MemoryFull as exc:
         first.set_memory(exc.part)
         outcome, plans = Outcome(Status.REFUSED, Reason.TOO_MANY_PRODUCERS), {}
+    _take_steps(update, accepted_at, first, plans, outcome)
+    return outcome
+
+
+def _take_steps(update: Update, accepted_at: int, first: Replica, plans: _Plans, outcome: Outcome) -> None:
+    producer, sequence, sent_at = update.producer, update.sequence, update.sent_at
+    status, reason = outcome.status, outcome.reason
     if first not in plans:
         plans[first] = (first.state, [])
-    status, reason = outcome.status, outcome.reason
     for replica, (state, effects) in plans.items():
         of = None if replica is first else first.key
         cause = Cause(replica.next_step, producer, sequence, sent_at, accepted_at, effects, status, reason, of)
         replica.take_step(state, cause)
-    return outcome

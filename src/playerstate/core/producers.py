@@ -127,7 +127,7 @@ def remember(part: Part, producer: str, sequence: int, sent_at: int, outcome: Ou
     if seen is None:
         part = _forget_old(part, now - RETENTION_MS)
         if len(part.producers) >= PRODUCERS_MAX:
-            raise MemoryFull(Part(max(part.horizon, sent_at), part.producers))
+            raise MemoryFull(turned_away(part, sent_at))
         after = Seen(sequence, sent_at, _below_first(part, producer, sequence))
     elif sequence == seen.last + 1 or (sequence > seen.last and producer.startswith(OWN_PRODUCER_PREFIX)):
         after = Seen(sequence, max(sent_at, seen.sent_at), seen.irregular)
@@ -138,25 +138,25 @@ def remember(part: Part, producer: str, sequence: int, sent_at: int, outcome: Ou
     return Part(part.horizon, {**part.producers, producer: after})
 
 
+def turned_away(part: Part, sent_at: int) -> Part:
+    """The memory after it found no room for an update of a new producer, whose repeats answer `expired`."""
+    return Part(max(part.horizon, sent_at), part.producers)
+
+
 def plain(part: Part) -> Part:
-    """The memory without what is irregular in it, which bounds its size by the number of producers.
-
-    Every producer's floor rises to its last sequence, so that of what it sent nothing is told any more but `expired`.
-    """
-    return Part(
-        part.horizon,
-        {
-            producer: Seen(seen.last, seen.sent_at, Irregular(floor=seen.last))
-            for producer, seen in part.producers.items()
-        },
-    )
+    """The memory without gaps and refusals, which then answer `expired`, and so never larger."""
+    after = {}
+    for producer, seen in part.producers.items():
+        irregular = seen.irregular
+        if irregular and (irregular.gaps or irregular.not_applied):
+            seen = Seen(seen.last, seen.sent_at, _above(_last_irregular(irregular), [], {}))  # noqa: PLW2901
+        after[producer] = seen
+    return Part(part.horizon, after)
 
 
-def without(part: Part, producer: str) -> Part:
-    """The memory without one producer, whose updates answer `expired` from now on."""
-    producers = dict(part.producers)
-    gone = producers.pop(producer, None)
-    return part if gone is None else Part(max(part.horizon, gone.sent_at), producers)
+def known(memory: Memory) -> set[str]:
+    """The producers that any region remembers."""
+    return {producer for part in memory.values() for producer in part.producers}
 
 
 def join(a: Memory, a_vector: VersionVector, b: Memory, b_vector: VersionVector) -> dict[str, Part]:
@@ -210,6 +210,10 @@ def _note(seen: Seen, sequence: int, outcome: Outcome) -> Seen:
     if len(not_applied) > REMEMBERED_REFUSALS_MAX:
         floor = max(floor, min(not_applied))
     return Seen(seen.last, seen.sent_at, _above(floor, irregular.gaps, not_applied))
+
+
+def _last_irregular(irregular: Irregular) -> int:
+    return max([irregular.floor, *(high for _, high in irregular.gaps), *irregular.not_applied])
 
 
 def _above(floor: int, gaps: list[tuple[int, int]], not_applied: Mapping[int, str]) -> Irregular | None:

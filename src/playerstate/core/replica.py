@@ -113,24 +113,19 @@ class Replica:
         self.state = state
         self.because.append(cause)
 
+    @property
+    def own_memory(self) -> producers.Part:
+        """The region's own part of the memory."""
+        return self.memory.get(self.region, producers.NOTHING)
+
     def remember(self, producer: str, sequence: int, sent_at: int, outcome: Outcome, *, now: int) -> None:
         """Note an update's outcome in the region's own part of the memory. Raises `producers.MemoryFull`."""
-        part = self.memory.get(self.region, producers.NOTHING)
-        self.memory[self.region] = producers.remember(part, producer, sequence, sent_at, outcome, now=now)
+        part = producers.remember(self.own_memory, producer, sequence, sent_at, outcome, now=now)
+        self.memory[self.region] = part
 
     def set_memory(self, part: producers.Part) -> None:
         """Replace the region's own part of the memory."""
         self.memory[self.region] = part
-
-    def remember_less(self) -> None:
-        """Give up what takes most room in the region's own part of the memory (see `producers.plain`)."""
-        if self.region in self.memory:
-            self.memory[self.region] = producers.plain(self.memory[self.region])
-
-    def forget(self, producer: str) -> None:
-        """Give up one producer in the region's own part of the memory (see `producers.without`)."""
-        if self.region in self.memory:
-            self.memory[self.region] = producers.without(self.memory[self.region], producer)
 
     def bytes_at_most(self, more: int, *, rewrites: bool) -> int:
         """A bound on the row's encoded size after an update that adds `more` bytes, or that may name all there is."""
@@ -139,8 +134,12 @@ class Replica:
 
     def measure(self, written_at: int) -> int:
         """The row's encoded size as it is now, which is the bound from here on."""
-        self._grown = len(encode_row(self._row(written_at)))
+        self._grown = len(encode_row(self._row(written_at, self.because)))
         return self._grown
+
+    def bytes_without_causes(self, written_at: int) -> int:
+        """The row's encoded size, but for what its next write says of updates."""
+        return len(encode_row(self._row(written_at, [])))
 
     def snapshot(self) -> Snapshot:
         """What `restore` needs."""
@@ -159,13 +158,13 @@ class Replica:
         """The write that stores the steps taken since the last one, and begins the next; None if there are none."""
         if not self.because:
             return None
-        new = encode_row(self._row(written_at))
+        new = encode_row(self._row(written_at, self.because))
         write = Write(self.key, self.region, self._own_version, format_vector(self.vector), self._own, new)
         self._own, self._own_version, self.because = new, write.version, []
         self._grown = len(new)
         return write
 
-    def _row(self, written_at: int) -> Row[Any]:
+    def _row(self, written_at: int, because: list[Cause]) -> Row[Any]:
         return Row(
             ROW_VERSION,
             self.spec.type,
@@ -175,5 +174,5 @@ class Replica:
             self.vector,
             self.state,
             self.memory,
-            self.because,
+            because,
         )

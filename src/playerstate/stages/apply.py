@@ -110,8 +110,9 @@ class Apply:
         parts, conflicts = [items] if items else [], 0
         while parts:
             part = parts.pop()
+            replicas = self._replicas(part)
             try:
-                groups = self._judge(part)
+                groups = self._judge(part, replicas)
             except PlayerStateError:
                 raise
             except Exception as exc:
@@ -132,8 +133,8 @@ class Apply:
                     raise Unavailable("rows keep changing under the writes")
         return done
 
-    def _judge(self, items: Sequence[Item]) -> list[Group]:
-        batch = Batch(self._replicas(items), self._clock.now_ms())
+    def _judge(self, items: Sequence[Item], replicas: Mapping[Key, Replica]) -> list[Group]:
+        batch = Batch(replicas, self._clock.now_ms())
         for item in items:
             batch.judge(item)
         return batch.finish()
@@ -160,6 +161,7 @@ class Apply:
         for group, ok in zip(groups, committed, strict=True):
             if ok:
                 done.rows_written += len(group.writes)
+                self._kept_bytes_at_most += sum([len(write.new) for write in group.writes])
                 done.labels += map(_label, group.outcomes)
             else:
                 again += group.items
@@ -217,7 +219,7 @@ class Apply:
     def _keep(self, replicas: dict[Key, Replica]) -> None:
         """Keep the copies, the latest last, and let the older half go when they are too many or too large.
 
-        What has been kept since the last count is a bound on their size; only beyond it are they counted again.
+        What was kept and written since the last count is a bound on their size; only beyond it are they counted again.
         """
         self._kept.update(replicas)
         self._kept_bytes_at_most += _bytes(replicas)

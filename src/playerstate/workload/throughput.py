@@ -20,6 +20,8 @@ PAUSE_S = 0.002
 RAMP_SHARE = 0.1
 """Of the time, how much passes before the measurement begins."""
 RAMP_S_MIN = 0.3
+FILL_S_MAX = 5.0
+"""A node that keeps up with its load never has that much under way."""
 DRAIN_S = 120.0
 
 
@@ -59,8 +61,8 @@ class _Loop:
 
         From there on the loop is closed: until then, accepting takes the time that the other stages would have.
         """
-        gives_up_at = time.monotonic() + DRAIN_S
-        while self.progress.sent - self._cached() < IN_FLIGHT_MAX and time.monotonic() < gives_up_at:
+        ends_at = time.monotonic() + FILL_S_MAX
+        while self.progress.sent - self._cached() < IN_FLIGHT_MAX and time.monotonic() < ends_at:
             self._send()
         return self._fresh_count()
 
