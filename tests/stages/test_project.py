@@ -71,7 +71,7 @@ def foreign_write(world: World, region: str, n: int) -> Write:
     state = {region: n}
     assert DATA_TYPES["bounded_counter"].value(state, spec) == n
     replica.vector, replica.state = {region: 1}, state
-    row = replica._row(0)
+    row = replica._row(0, [])
     return Write(GOLD, region, None, f"{region}:1", None, msgspec.msgpack.encode(row))
 
 
