@@ -14,6 +14,7 @@ from builders import write
 from conformance.suite import Suite
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
+from playerstate.ports.replication import Arrivals
 from playerstate.ports.store import Changes, Store
 
 OTHER = Key("bob", "gold")
@@ -26,6 +27,10 @@ class StoreWithChanges(Store, Protocol):
     def changes(self) -> Changes:
         """What the store makes known."""
         ...
+
+
+class StoreTakingArrivals(StoreWithChanges, Arrivals, Protocol):
+    """A store to which rows of other regions are brought."""
 
 
 class OnAStore(Suite, ABC):
@@ -46,6 +51,12 @@ class OnAStore(Suite, ABC):
     def store(self, path: Path) -> Iterator[StoreWithChanges]:
         with self.open(path) as store:
             yield store
+
+
+class OnAStoreTakingArrivals(OnAStore):
+    @abstractmethod
+    def open(self, path: Path) -> AbstractContextManager[StoreTakingArrivals]:
+        """Open the store that lies at a path, or make it."""
 
 
 def chain(key: Key, length: int) -> list[Write]:

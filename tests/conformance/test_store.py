@@ -1,18 +1,19 @@
-"""The stores and their changes, each against the suites."""
+"""The stores, their changes, and what arrives there, each against the suites."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
+from conformance.arrivals import ArrivalsSuite
 from conformance.changes import ChangesSuite
 from conformance.store import StoreSuite
-from conformance.store_base import OnAStore
+from conformance.store_base import OnAStoreTakingArrivals
 from playerstate.backends.memory.store import MemoryStore
 from playerstate.backends.sqlite.store import SqliteStore
 
 
-class OnMemory(OnAStore):
+class OnMemory(OnAStoreTakingArrivals):
     forgets = "memory: a store ends with its process"
     race_steps = 200
 
@@ -20,7 +21,7 @@ class OnMemory(OnAStore):
         return nullcontext(MemoryStore())
 
 
-class OnSqlite(OnAStore):
+class OnSqlite(OnAStoreTakingArrivals):
     def open(self, path: Path) -> AbstractContextManager[SqliteStore]:
         return closing(SqliteStore(path))
 
@@ -33,9 +34,17 @@ class TestMemoryChanges(OnMemory, ChangesSuite):
     pass
 
 
+class TestMemoryArrivals(OnMemory, ArrivalsSuite):
+    pass
+
+
 class TestSqliteStore(OnSqlite, StoreSuite):
     pass
 
 
 class TestSqliteChanges(OnSqlite, ChangesSuite):
+    pass
+
+
+class TestSqliteArrivals(OnSqlite, ArrivalsSuite):
     pass

@@ -57,6 +57,11 @@ def total(vector: VersionVector) -> int:
     return sum(vector.values())
 
 
+def later(version: str, than: str) -> bool:
+    """Whether, of two versions of one region's row, this one is the later: every write of a row counts more steps."""
+    return total(parse_vector(version)) > total(parse_vector(than))
+
+
 def format_vector(vector: VersionVector) -> str:
     """The canonical text of a vector."""
     if len(vector) == 1:  # most keys live in one region: spare them the sort

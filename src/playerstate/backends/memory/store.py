@@ -10,6 +10,8 @@ from typing import NamedTuple
 from playerstate.backends.memory.log import Log
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
+from playerstate.core.version_vector import later
+from playerstate.ports.replication import Arrival
 from playerstate.ports.store import Change
 
 
@@ -26,7 +28,7 @@ class _Committed(NamedTuple):
 
 
 class MemoryStore:
-    """A `Store`; its `changes` are the `Changes` of the same rows."""
+    """A `Store` that takes `Arrivals`; its `changes` are the `Changes` of the same rows."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,6 +55,17 @@ class MemoryStore:
         with self._lock:
             return [self._commit_one(writes) for writes in all_writes]
 
+    def receive(self, arrivals: Sequence[Arrival]) -> int:
+        """Take other regions' rows that are later than what is here."""
+        taken = 0
+        with self._lock:
+            for key, region, version, body in list(arrivals):
+                current = self._rows.get(key, {}).get(region)
+                if current is None or later(version, than=current.version):
+                    self._put([_Committed(key, region, current.body if current else None, body)], [version])
+                    taken += 1
+        return taken
+
     def keys(self, after: Key | None, limit: int) -> list[Key]:
         """The next keys in the order of player and state key."""
         with self._lock:
@@ -72,12 +85,15 @@ class MemoryStore:
                 return False
             staged[place] = _Stored(write.version, write.new)
             committed.append(_Committed(*place, current.body if current else None, write.new))
-        for (key, region), stored in staged.items():
+        self._put(committed, [write.version for write in writes])
+        return True
+
+    def _put(self, committed: Sequence[_Committed], versions: Sequence[str]) -> None:
+        for (key, region, _, new), version in zip(committed, versions, strict=True):
             if key not in self._rows:
                 insort(self._order, key)
-            self._rows.setdefault(key, {})[region] = stored
+            self._rows.setdefault(key, {})[region] = _Stored(version, new)
         self._log.append(committed)  # last, so that whoever reads a change finds its row
-        return True
 
 
 class MemoryChanges:

@@ -9,6 +9,8 @@ from pathlib import Path
 from playerstate.backends.sqlite.database import Database, insert_many
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
+from playerstate.core.version_vector import later
+from playerstate.ports.replication import Arrival
 from playerstate.ports.store import Change
 
 _INSERT = (
@@ -20,6 +22,7 @@ _CHANGES = "INSERT INTO changes (player_id, range_key, old, new)"
 _CHANGE = f"{_CHANGES} VALUES (?, ?, ?, ?)"
 _LOAD_KEY = "SELECT range_key, body FROM rows WHERE player_id = ? AND range_key > ? AND range_key < ?"
 _LOAD_PLAYER = "SELECT range_key, body FROM rows WHERE player_id = ?"
+_ROW = "SELECT version_vector, body FROM rows WHERE player_id = ? AND range_key = ?"
 _NEXT_PLAYER = "SELECT player_id FROM rows WHERE player_id > ? ORDER BY player_id LIMIT 1"
 _RANGE_KEYS = "SELECT range_key FROM rows WHERE player_id = ?"
 
@@ -27,7 +30,7 @@ _JUST_AFTER_HASH = "$"  # the character after `#`: `gold$` lies beyond every `go
 
 
 class SqliteStore:
-    """A `Store`; its `changes` are the `Changes` of the same file."""
+    """A `Store` that takes `Arrivals`; its `changes` are the `Changes` of the same file."""
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, "store")
@@ -56,6 +59,11 @@ class SqliteStore:
         """Try each group, all in one transaction of the file."""
         with self._database.transaction() as connection:
             return [ok for wave in _waves(groups) for ok in _commit_wave(connection, wave)]
+
+    def receive(self, arrivals: Sequence[Arrival]) -> int:
+        """Take other regions' rows that are later than what is here."""
+        with self._database.transaction() as connection:
+            return sum([_receive_one(connection, arrival) for arrival in arrivals])
 
     def keys(self, after: Key | None, limit: int) -> list[Key]:
         """The next keys in the order of player and state key."""
@@ -104,6 +112,21 @@ class SqliteChanges:
     def trim(self, up_to: int) -> int:
         """Delete changes up to a position."""
         return self._database.delete_up_to("changes", up_to)
+
+
+def _receive_one(connection: sqlite3.Connection, arrival: Arrival) -> bool:
+    place = (arrival.key.player_id, f"{arrival.key.state_key}#{arrival.region}")
+    current = connection.execute(_ROW, place).fetchone()
+    if current is None:
+        connection.execute(_INSERT, (*place, arrival.version, arrival.body))
+        connection.execute(_CHANGE, (*place, None, arrival.body))
+        return True
+    version, body = current
+    if not later(arrival.version, than=version):
+        return False
+    connection.execute(_UPDATE, (arrival.version, arrival.body, *place, version))
+    connection.execute(_CHANGE, (*place, body, arrival.body))
+    return True
 
 
 def _waves(groups: Sequence[Sequence[Write]]) -> Iterator[Sequence[Sequence[Write]]]:
