@@ -156,8 +156,10 @@ class Replica:
 
     def write(self, written_at: int) -> Write | None:
         """The write that stores the steps taken since the last one, and begins the next; None if there are none."""
-        if not self.because:
-            return None
+        return self.write_joined(written_at) if self.because else None
+
+    def write_joined(self, written_at: int) -> Write:
+        """The write that stores what the row is now, also where it has but joined what other regions wrote."""
         new = encode_row(self._row(written_at, self.because))
         write = Write(self.key, self.region, self._own_version, format_vector(self.vector), self._own, new)
         self._own, self._own_version, self.because = new, write.version, []

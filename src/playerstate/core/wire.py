@@ -100,6 +100,25 @@ class RowReader:
             )
 
 
+class RowHead(_Header, array_like=True):
+    """What every form of a row begins with, whatever its type."""
+
+    written_at: int
+    epoch: int
+    vector: dict[str, int]
+
+
+_row_head_decoder = msgspec.msgpack.Decoder(RowHead)
+
+
+def read_row_head(data: bytes) -> RowHead:
+    """The beginning of a row, for those who carry it. Raises `InvariantViolated` for one that nobody wrote."""
+    try:
+        return _row_head_decoder.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError) as exc:
+        raise InvariantViolated(f"a stored row cannot be read: {exc}") from exc
+
+
 def row_readers(schema: Schema) -> dict[str, RowReader]:
     """A reader for every key of the schema."""
     return {name: RowReader(spec, schema.version) for name, spec in schema.keys.items()}

@@ -4,7 +4,7 @@ from typing import Any
 
 from playerstate.core.schema import TypeName
 from playerstate.core.types.bounded_counter import BoundedCounter
-from playerstate.core.types.contract import At, DataType, Refused
+from playerstate.core.types.contract import At, DataType, Escrowed, Refused
 from playerstate.core.types.counter import Counter
 from playerstate.core.types.flag import Flag
 from playerstate.core.types.inventory import Inventory
@@ -15,7 +15,7 @@ from playerstate.core.types.multi_register import MultiRegister
 from playerstate.core.types.register import Register
 from playerstate.core.types.set import Set
 
-__all__ = ["DATA_TYPES", "At", "DataType", "Refused"]
+__all__ = ["DATA_TYPES", "At", "DataType", "Escrowed", "Refused"]
 
 DATA_TYPES: dict[TypeName, DataType[Any]] = {
     "counter": Counter(),

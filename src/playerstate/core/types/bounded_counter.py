@@ -53,6 +53,11 @@ class BoundedCounter:
             after[at.region] = account
         return after, Effect(op.op, delta)
 
+    def give(self, state: State, giver: str, spec: KeySpec) -> tuple[State, list[Effect]]:
+        """Move rights from one region to those that want them."""
+        account, gifts = escrow.give_all(state, giver, _starting(spec))
+        return ({**state, giver: account}, [Effect("give", deltas=gifts)]) if gifts else (state, [])
+
     def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
         """By parts."""
         return join_parts(a, a_vector, b, b_vector)

@@ -17,7 +17,7 @@ changes its arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -57,6 +57,15 @@ class At(msgspec.Struct, frozen=True, gc=False):
     def observed(self, region: str, n: int) -> bool:
         """Whether the writer had seen what step `n` of `region` wrote."""
         return self.seen is None or self.seen.get(region, 0) >= n
+
+
+@runtime_checkable
+class Escrowed(Protocol[S]):
+    """A data type whose regions hold rights, which they may move to one another (see `escrow`)."""
+
+    def give(self, state: S, giver: str, spec: KeySpec) -> tuple[S, list[Effect]]:
+        """The state after `giver` gave what other regions want and lack, as far as it can; what it did, if anything."""
+        ...
 
 
 class DataType(Protocol[S]):

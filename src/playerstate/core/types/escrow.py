@@ -99,6 +99,29 @@ def want(packed: Packed, wanted: int) -> Packed:
     return pack(account._replace(wanted=max(account.wanted, wanted)))
 
 
+def shortages(accounts: Mapping[str, Packed]) -> dict[str, int]:
+    """How much each region wants and has not been given, by region; only those that want something."""
+    unpacked = {region: unpack(packed) for region, packed in accounts.items()}
+    short: dict[str, int] = {}
+    for region in sorted(unpacked):
+        received = sum(account.given.get(region, 0) for account in unpacked.values())
+        if unpacked[region].wanted > received:
+            short[region] = unpacked[region].wanted - received
+    return short
+
+
+def give_all(accounts: Mapping[str, Packed], giver: str, starting: Mapping[str, int]) -> tuple[Packed, dict[str, int]]:
+    """The giver's account after giving what others are short of, as far as it can; and what it gave to whom."""
+    after = dict(accounts)
+    gifts: dict[str, int] = {}
+    for taker, short in shortages(accounts).items():
+        gift = min(short, rights(after, giver, starting)) if taker != giver else 0
+        if gift > 0:
+            after[giver] = give(after, giver, taker, gift, starting)
+            gifts[taker] = gift
+    return after.get(giver), gifts
+
+
 def give(accounts: Mapping[str, Packed], giver: str, taker: str, n: int, starting: Mapping[str, int]) -> Packed:
     """The giver's account after giving `taker` up to `n` of the rights that it holds."""
     account = unpack(accounts.get(giver))

@@ -78,6 +78,16 @@ class Inventory:
             return after, Effect(op.op, deltas=deltas)
         return after, Effect(op.op, next(iter(deltas.values()), 0), str(op.item))
 
+    def give(self, state: State, giver: str, spec: KeySpec) -> tuple[State, list[Effect]]:
+        """Move rights from one region to those that want them, item by item."""
+        own = dict(state.get(giver, {}))
+        effects = []
+        for item in sorted(own):  # what it has no account of, it has no rights to
+            own[item], gifts = escrow.give_all(_accounts(state, item), giver, _NO_START)
+            if gifts:
+                effects.append(Effect("give", item=item, deltas=gifts))
+        return ({**state, giver: own}, effects) if effects else (state, [])
+
     def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
         """By parts."""
         return join_parts(a, a_vector, b, b_vector)
