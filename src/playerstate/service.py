@@ -246,13 +246,19 @@ class Service(PlayerState):
         rows = [self._images.read(key.state_key, body).row for body in stored.values()]
         memory = join_rows(rows, DATA_TYPES[self._schema.keys[key.state_key].type]).memory
         known = producers.recall(memory, identity.producer, identity.sequence, sent_at=2**62)
-        if isinstance(known, Outcome) and known.duplicate:
-            return msgspec.structs.replace(known, duplicate=False)
+        remembered = known if isinstance(known, Outcome) and known.duplicate else None
+        # accept's own producers leave no gaps, so that one that was put aside looks as if it had been applied
+        if remembered is not None and not identity.producer.startswith(producers.OWN_PRODUCER_PREFIX):
+            return msgspec.structs.replace(remembered, duplicate=False)
         letter = self._parts.dead_letters.find(identity)
+        if remembered is not None and letter is None:
+            return msgspec.structs.replace(remembered, duplicate=False)
+        told = self._outcome_in_history(key, identity)  # of what the row had no room for, or has let go
+        if told is not None:
+            return told
         if letter is not None:
             return Outcome(Status.DEAD, letter.code)
-        told = self._outcome_in_history(key, identity)  # of what the row had no room for, or has let go
-        return told or (known if isinstance(known, Outcome) else None)
+        return known if isinstance(known, Outcome) else None
 
     def _outcome_in_history(self, key: Key, identity: Identity) -> Outcome | None:
         for transition in self._parts.audit.history(*key, limit=HISTORY_SEARCHED_MAX):

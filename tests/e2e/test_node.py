@@ -19,10 +19,12 @@ from playerstate import node as node_module
 from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.client import find_node
 from playerstate.core.answers import Accepted, Rejected
-from playerstate.core.model import Outcome, Status
+from playerstate.core.model import Identity, Op, Outcome, Status, Update
+from playerstate.core.wire import encode_record, encode_update
 from playerstate.errors import FolderInUse, InvalidUpdate, SchemaRefused, StartRefused
 from playerstate.folder import starter_schema
 from playerstate.node import Node, Options
+from playerstate.ports.stream import NewRecord
 from playerstate.runtime.crew import Role
 from playerstate.worker import HALTED
 from playerstate.workers import WorkerProcess
@@ -129,6 +131,26 @@ def cache_process(node: Node) -> int:
     assert node._valkey is not None
     with redis.Redis.from_url(node._valkey.url) as client:
         return int(client.info("server")["process_id"])
+
+
+def test_a_dead_update_of_accepts_own_is_no_applied_one(node: Node) -> None:
+    """Its number lies below one that was applied, and such producers leave no gaps; still it may be sent again."""
+    bad, good = (
+        Update([Op("zoe", "rank", "set", value=value)], "@away.1", sequence, node._clock.now_ms())
+        for sequence, value in ((1, 10**6), (2, 7))
+    )
+    records = [encode_record(node._clock.now_ms(), [encode_update(update)]) for update in (bad, good)]
+    node.parts.stream.append([NewRecord("zoe", body) for body in records])
+    node.service.send(gold("zoe", 1))
+    assert node.service.drain(timeout_s=LIMIT_S)
+    assert node.service.get("zoe", "rank").decoded() == 7
+    assert node.service.outcome(Identity("@away.1", 2, "zoe", "rank")) == Outcome(Status.APPLIED)
+    assert node.service.outcome(Identity("@away.1", 1, "zoe", "rank")) == Outcome(Status.DEAD, "out_of_range")
+    letter = node.parts.dead_letters.find(Identity("@away.1", 1, "zoe", "rank"))
+    assert letter is not None
+    (answer,) = node.service.send_again(letter.letter_id)
+    assert isinstance(answer, Rejected)
+    assert answer.code == "out_of_range"
 
 
 def test_a_killed_cache_comes_back_and_loses_nothing(node: Node) -> None:

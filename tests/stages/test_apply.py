@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from playerstate.core.check import ROWS_MAX
 from playerstate.core.fitting import ROW_BYTES_MAX
 from playerstate.core.images import Images
-from playerstate.core.model import Identity, Key
+from playerstate.core.model import Identity, Key, Op
 from playerstate.core.replica import BECAUSE_MAX, Replica, Write
 from playerstate.core.schema import parse_schema
 from playerstate.core.types.flag import Flag
@@ -290,6 +290,26 @@ def test_what_is_kept_of_rows_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatc
         )
         keeping.handle(records(world)[-20:])
     assert 0 < sum(replica.bytes for replica in keeping._kept.values()) <= 1_000_000 + 20 * 16_000
+
+
+@pytest.mark.parametrize("faulty", [False, True], ids=["impossible", "faulty"])
+def test_what_is_put_aside_is_put_there_first(monkeypatch: pytest.MonkeyPatch, faulty: bool) -> None:
+    """Promise 1: a crash right after the commit leaves the letter, for when it comes again it looks like a repeat."""
+    world = World()
+    real = Flag.apply
+
+    def fail_to_enable(flag: Flag, state: Any, op: Op, *rest: Any) -> Any:
+        return 1 / 0 if op.op == "enable" else real(flag, state, op, *rest)
+
+    monkeypatch.setattr(Flag, "apply", fail_to_enable)
+    aside = {"state_key": "tutorial_done", "op": "enable" if faulty else "explode"}
+    behind = {"state_key": "tutorial_done", "op": "disable"}
+    world.put_updates(update(aside, producer="@own.1"), update(behind, producer="@own.1", sequence=2))
+    store: Any = Stumbling(world, ["after"])
+    with pytest.raises(OutcomeUnknown):
+        Apply(world.schema, REGION, store, world.dead_letters, world.clock).handle(records(world))
+    world.apply.handle(records(world))
+    assert [letter.identity and letter.identity.sequence for letter in world.dead_letters.list()] == [1]
 
 
 def test_a_fault_of_a_part_is_no_fault_of_the_updates() -> None:

@@ -52,7 +52,7 @@ class _Done:
 
     def __init__(self) -> None:
         self.labels: list[str] = []
-        self.letters: list[DeadLetter] = []
+        self.letters = 0
         self.rows_written = 0
 
 
@@ -92,16 +92,16 @@ class Apply:
         """
         items, letters = self._read(records)
         letters = [letter for letter in letters if not self._was_processed(letter)]
+        if letters:  # first: once what is behind them is applied, they may look as if they had been too
+            self._dead_letters.put(letters)
         try:
             done = self._process(items)
         except BaseException:
             self._kept.clear()  # they have moved on, and nobody knows whether the store has
             raise
-        letters += done.letters
         outcomes = Counter(done.labels)
-        if letters:
-            self._dead_letters.put(letters)
-            outcomes[Status.DEAD] += len(letters)
+        if dead := len(letters) + done.letters:
+            outcomes[Status.DEAD] += dead
         return Applied(outcomes, done.rows_written)
 
     def _process(self, items: Sequence[Item]) -> _Done:
@@ -120,7 +120,8 @@ class Apply:
                 log.exception("updates could not be judged", first=part[0].place, updates=len(part))
                 self._kept.clear()
                 if len(part) == 1:
-                    done.letters.append(_letter_of_fault(part[0], self._clock.now_ms(), exc))
+                    self._dead_letters.put([_letter_of_fault(part[0], self._clock.now_ms(), exc)])
+                    done.letters += 1
                 else:
                     middle = len(part) // 2
                     parts += [part[middle:], part[:middle]]

@@ -1,0 +1,158 @@
+"""What must hold of every run: pure functions of its history, each of which says what is wrong with it.
+
+They share no code with the stages. What each does not look at is said with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from playerstate.core.model import Key, Op, Status
+from playerstate.core.resolution import RESOLVER
+from playerstate.core.version_vector import covers, parse_vector
+from playerstate.simulation.history import Committed, History, Sent
+
+Checker: TypeAlias = Callable[[History], Iterator[str]]
+_Identity: TypeAlias = tuple[str, int, Key]
+
+
+def nothing_acknowledged_is_lost(history: History) -> Iterator[str]:
+    """Promise 1. Says nothing of updates whose sender does not know whether they were accepted."""
+    known = {committed.identity for committed in _updates(history)}
+    for sent in history.sent:
+        if _identity(sent) not in known:
+            yield f"{_identity(sent)} was acknowledged in {sent.region} and has no outcome"
+
+
+def once(history: History) -> Iterator[str]:
+    """Promise 2, for updates that were sent to one region. Says nothing of what an outcome did: `sums` does."""
+    regions: defaultdict[_Identity, set[str]] = defaultdict(set)
+    for sent in history.sent:
+        regions[_identity(sent)].add(sent.region)
+    seen = Counter(committed.identity for committed in _updates(history) if committed.cause.of is None)
+    for identity, times in seen.items():
+        if times > 1 and len(regions[identity]) == 1:
+            yield f"{identity} was processed {times} times"
+
+
+def whole(history: History) -> Iterator[str]:
+    """Promise 5: an applied update stands in all of its rows. Says nothing of when other regions see which row."""
+    keys_of = {_identity(sent): {op.key for op in sent.update.ops} for sent in history.sent}
+    applied: defaultdict[tuple[str, _Identity], set[Key]] = defaultdict(set)
+    for committed in _updates(history):
+        if committed.cause.status is Status.APPLIED:
+            applied[committed.region, committed.identity].add(committed.key)
+    for (region, identity), keys in applied.items():
+        expected = keys_of.get(identity, keys)
+        if keys != expected:
+            yield f"{identity} took effect in {region} on {sorted(keys)} instead of {sorted(expected)}"
+
+
+def in_order(history: History) -> Iterator[str]:
+    """Promise 7, within each region. Says nothing of a producer that has gone to another region."""
+    last: dict[tuple[str, str, Key], int] = {}
+    for committed in _updates(history):
+        if committed.cause.of is None:
+            line = committed.region, committed.cause.producer, committed.key
+            if committed.cause.sequence < last.get(line, 0):
+                yield f"{committed.identity} was processed in {committed.region} after {last[line]} of its line"
+            last[line] = max(last.get(line, 0), committed.cause.sequence)
+
+
+def sums(history: History) -> Iterator[str]:
+    """Promises 2 and 3, for numbers: in the end they are what was answered applied. Says nothing of other types."""
+    updates = {(u.producer, u.sequence, u.first_key): u for u in history.unsure}
+    updates |= {_identity(sent): sent.update for sent in history.sent}
+    applied = {c.identity for c in _updates(history) if c.cause.of is None and c.cause.status is Status.APPLIED}
+    totals: defaultdict[Key, Counter[str]] = defaultdict(Counter)
+    for key, spec in ((key, history.schema.keys[key.state_key]) for key in _keys(history)):
+        if spec.type in ("counter", "bounded_counter"):
+            totals[key][""] = spec.start
+    for identity in applied & updates.keys():
+        for op in updates[identity].ops:
+            if op.op in ("add", "subtract") and isinstance(op.n, int):
+                totals[op.key][_item(op)] += op.n if op.op == "add" else -op.n
+    for region, finals in history.finals.items():
+        for key, final in finals.items():
+            shown = _numbers(final.view, history.schema.keys[key.state_key].type)
+            if shown is not None and shown != {item: n for item, n in totals[key].items() if n or not item}:
+                yield f"{key} in {region} is {final.view}, but what was applied comes to {dict(totals[key])}"
+
+
+def never_overspent(history: History) -> Iterator[str]:
+    """Promise 4, as readers see it at any time. Says nothing of what nobody read."""
+    for read in history.reads:
+        spec = history.schema.keys[read.key.state_key]
+        numbers = _numbers(read.value, spec.type) if spec.type in ("bounded_counter", "inventory") else None
+        if any(n < spec.minimum for n in (numbers or {}).values()):
+            yield f"{read.key} was read in {read.region} as {read.value}"
+
+
+def never_backwards(history: History) -> Iterator[str]:
+    """Promise 6, between losses of the cache."""
+    last: dict[tuple[str, Key, int], str] = {}
+    for read in history.reads:
+        place = read.region, read.key, read.generation
+        if not covers(parse_vector(read.version), parse_vector(last.get(place, ""))):
+            yield f"{read.key} went from {last[place]} to {read.version} in the cache of {read.region}"
+        last[place] = read.version
+
+
+def converged(history: History) -> Iterator[str]:
+    """Promise 3: all regions hold and show the same. Says nothing of whether that is right."""
+    first, *others = sorted(history.finals)
+    for other in others:
+        for key in _keys(history):
+            one, two = history.finals[first].get(key), history.finals[other].get(key)
+            if one is None or two is None or (one.rows, one.view) != (two.rows, two.view):
+                yield f"{key} differs between {first} and {other}: {one and one.view} and {two and two.view}"
+
+
+def cache_in_step(history: History) -> Iterator[str]:
+    """In the end the cache shows what the store does, or nothing. Says nothing of how long that took."""
+    for region, finals in history.finals.items():
+        for key, final in finals.items():
+            if final.cached is not None and final.cached != final.view:
+                yield f"the cache of {region} shows {key} as {final.cached}, the store as {final.view}"
+
+
+CHECKERS: tuple[Checker, ...] = (
+    nothing_acknowledged_is_lost,
+    once,
+    whole,
+    in_order,
+    sums,
+    never_overspent,
+    never_backwards,
+    converged,
+    cache_in_step,
+)
+
+
+def violations(history: History) -> list[str]:
+    """Everything that is wrong with a run, each with the promise that it breaks."""
+    return [f"{checker.__name__}: {what}" for checker in CHECKERS for what in checker(history)]
+
+
+def _identity(sent: Sent) -> _Identity:
+    return sent.update.producer, sent.update.sequence, sent.update.first_key
+
+
+def _updates(history: History) -> Iterator[Committed]:
+    return (committed for committed in history.committed if committed.cause.producer != RESOLVER)
+
+
+def _keys(history: History) -> list[Key]:
+    return sorted({key for finals in history.finals.values() for key in finals})
+
+
+def _item(op: Op) -> str:
+    return op.item if isinstance(op.item, str) else ""
+
+
+def _numbers(value: Any, type_name: str) -> Mapping[str, int] | None:
+    if type_name == "inventory":
+        return dict(value)
+    return {"": value} if type_name in ("counter", "bounded_counter") else None

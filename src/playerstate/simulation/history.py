@@ -1,0 +1,64 @@
+"""What a run was seen to do from outside: what was acknowledged, what readers saw, what the stores held in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from playerstate.core.model import Cause, Key, Update
+from playerstate.core.schema import Schema
+
+
+class Sent(NamedTuple):
+    """An update that a region has acknowledged."""
+
+    region: str
+    update: Update
+
+
+class Read(NamedTuple):
+    """What a reader of a region's cache saw. `generation` rises whenever the cache has lost what it held of the key."""
+
+    region: str
+    key: Key
+    generation: int
+    version: str
+    value: Any
+
+
+class Committed(NamedTuple):
+    """A cause that stands in a committed row of the region that wrote it."""
+
+    region: str
+    key: Key
+    cause: Cause
+
+    @property
+    def identity(self) -> tuple[str, int, Key]:
+        """The identity of the update: producer, sequence, first key."""
+        of = self.cause.of
+        return self.cause.producer, self.cause.sequence, Key(*of) if of else self.key
+
+
+class Final(NamedTuple):
+    """A key at the end: every region's rows by owner, and what readers of the store and of the cache see."""
+
+    rows: Mapping[str, bytes]
+    view: Any
+    cached: Any
+    """None for a key that the cache does not hold."""
+
+
+class History(msgspec.Struct):
+    """One run."""
+
+    schema: Schema
+    sent: list[Sent] = []
+    unsure: list[Update] = []
+    """What senders do not know to have been accepted, and have not sent again."""
+    reads: list[Read] = []
+    committed: list[Committed] = []
+    finals: dict[str, dict[Key, Final]] = {}
+    """By region, once everything has come to rest."""

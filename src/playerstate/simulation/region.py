@@ -1,0 +1,96 @@
+"""One simulated region: parts that last, and processes that come and go."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from playerstate.backends.memory.audit import MemoryAudit
+from playerstate.backends.memory.cache import MemoryCache
+from playerstate.backends.memory.clock import ManualClock
+from playerstate.backends.memory.dead_letters import MemoryDeadLetters
+from playerstate.backends.memory.graph import MemoryGraph
+from playerstate.backends.memory.queue import MemoryQueue
+from playerstate.backends.memory.store import MemoryStore
+from playerstate.backends.memory.stream import MemoryCheckpoints, MemoryStream
+from playerstate.core.groups import Wants
+from playerstate.core.model import Key
+from playerstate.core.schema import Schema
+from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
+from playerstate.simulation.faults import Fate, Late, Mortal, MortalStore
+from playerstate.stages.accept import Accept, Lanes
+from playerstate.stages.apply import Apply
+from playerstate.stages.audit import Record
+from playerstate.stages.link import Link
+from playerstate.stages.project import Group, Project
+from playerstate.stages.resolve import Resolve
+
+REPEAT_SHARE = 0.1
+"""Of the messages that queues deliver, how many they deliver again."""
+BATCH_MAX = 8
+ATTEMPTS_MAX = 10_000
+"""A crash in the middle costs a message an attempt, and here there are many."""
+
+
+class SimRegion:
+    """Its consumers are production's, on parts at whose every call the process may die."""
+
+    def __init__(self, name: str, schema: Schema, clock: ManualClock, random: Random, fate: Fate, late: Late) -> None:
+        self.name = name
+        self.clock = clock
+        self.stream = MemoryStream()
+        self.checkpoints = MemoryCheckpoints()
+        self.store = MemoryStore()
+        self.cache = MemoryCache()
+        self.graph = MemoryGraph()
+        self.audit = MemoryAudit()
+        self.dead_letters = MemoryDeadLetters()
+        self.queues = {
+            group: MemoryQueue(clock, random, attempts_max=ATTEMPTS_MAX, repeat_share=REPEAT_SHARE)
+            for group in ("link", "audit")
+        }
+        self.generations: dict[Key, int] = {}
+        self.boots = 0
+        self._schema = schema
+        self._fate = fate
+        self._late = late
+        self.boot()
+
+    def boot(self) -> None:
+        """Start the processes anew: nothing is left of what they had in memory."""
+        self.boots += 1
+        with self._fate.spares():
+            self._start()
+
+    def _start(self) -> None:
+        schema, clock = self._schema, self.clock
+        store: Any = MortalStore(self.store, self._fate, self._late)
+        changes, stream, checkpoints = self._mortal(self.store.changes, self.stream, self.checkpoints)
+        cache, graph, audit, letters = self._mortal(self.cache, self.graph, self.audit, self.dead_letters)
+        link_queue, audit_queue = self._mortal(*self.queues.values())
+        self.accept = Accept(schema, stream, clock, Lanes(f"{self.name}.{self.boots}", 1))
+        self.resolve = Resolve(schema, self.name, store, clock)
+        groups = [Group(link_queue, Wants.EDGES), Group(audit_queue, Wants.EVERYTHING)]
+        apply = Apply(schema, self.name, store, letters, clock)
+        project = Project(schema, self.name, store, cache, groups, clock)
+        self.consumers: dict[str, Consumer] = {
+            "apply": ApplyConsumer(stream, checkpoints, apply, changes),
+            "project": ProjectConsumer(changes, checkpoints, project),
+            "link": QueueConsumer("link", link_queue, Link(schema, graph).handle, letters, clock),
+            "audit": QueueConsumer("audit", audit_queue, Record(audit).handle, letters, clock),
+        }
+        for consumer in self.consumers.values():
+            consumer.batch_max = BATCH_MAX
+
+    def lose_cache(self, player_id: str | None) -> None:
+        """Have the cache lose a player, or everything."""
+        if player_id is None:
+            self.cache.lose()
+        else:
+            self.cache.evict(player_id)
+        for key in self.generations:
+            if player_id in (None, key.player_id):
+                self.generations[key] += 1
+
+    def _mortal(self, *parts: Any) -> list[Any]:
+        return [Mortal(part, self._fate) for part in parts]

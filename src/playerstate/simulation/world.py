@@ -1,0 +1,201 @@
+"""The world: which of all that may happen happens next, drawn from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations, permutations
+from random import Random
+
+from playerstate.backends.memory.clock import ManualClock
+from playerstate.core.images import Images
+from playerstate.core.model import Key, Outcome
+from playerstate.core.producers import recall
+from playerstate.core.schema import parse_schema
+from playerstate.core.wire import row_readers
+from playerstate.errors import PlayerStateError
+from playerstate.simulation.faults import Crashed, Fate, Late
+from playerstate.simulation.history import Committed, Final, History, Read
+from playerstate.simulation.region import SimRegion
+from playerstate.simulation.traffic import PLAYERS, GameServer
+from playerstate.stages.replicate import Replicate
+
+SCHEMA = parse_schema(
+    """
+    [game]
+    name = "simulation"
+    version = 1
+    [keys.gold]
+    type = "bounded_counter"
+    initial = 20
+    home = "r1"
+    [keys.bag]
+    type = "inventory"
+    [keys.score]
+    type = "counter"
+    [keys.name]
+    type = "register"
+    [keys.friends]
+    type = "set"
+    edge = { label = "FRIEND" }
+    """
+)
+KEYS = [Key(player, name) for player in PLAYERS for name in SCHEMA.keys]
+READERS = row_readers(SCHEMA)
+SERVERS = 4
+STRIKES_SHARE = 0.01
+SKEW_MS_MAX = 120_000
+NOW_MS = 1_800_000_000_000
+SETTLE_ROUNDS_MAX = 500
+
+
+class World:
+    """Regions, game servers, and the network between the regions' stores."""
+
+    def __init__(self, seed: int, *, regions: int = 3) -> None:
+        self._random = random = Random(seed)  # noqa: S311 - it has to be reproducible
+        self._fate = Fate(random, STRIKES_SHARE)
+        self._late: Late = []
+        names = [f"r{number}" for number in range(1, regions + 1)]
+        self.regions = {
+            name: SimRegion(name, SCHEMA, ManualClock(NOW_MS), random, self._fate, self._late) for name in names
+        }
+        self.history = History(SCHEMA)
+        self._servers = [GameServer(f"server-{n}", random.choice(names), random) for n in range(SERVERS)]
+        self._cut: set[frozenset[str]] = set()
+        self._pairs = [frozenset(pair) for pair in combinations(names, 2)]
+        self._carried = dict.fromkeys(permutations(names, 2), 0)
+        acts = self._acts()
+        self._names, self._weights = list(acts), list(acts.values())
+
+    def step(self) -> None:
+        """Let one thing happen."""
+        for region in self.regions.values():
+            region.clock.advance(self._random.randint(0, 40))
+        (act,) = self._random.choices(self._names, self._weights)
+        region = self._any_region()
+        try:
+            act(region)
+        except (Crashed, PlayerStateError):
+            region.boot()
+
+    def settle(self) -> History:
+        """Heal everything, let all come to rest, and look at what is there; the run's history."""
+        self._fate.armed = False
+        self._cut.clear()
+        self._arrive(len(self._late))
+        for region in self.regions.values():
+            region.boot()
+        for _ in range(SETTLE_ROUNDS_MAX):
+            if not self._round():
+                break
+        else:
+            raise AssertionError("the regions do not come to rest")
+        self._look()
+        return self.history
+
+    def _acts(self) -> dict[Callable[[SimRegion], object], int]:
+        """What may happen, and how often, in a thousand."""
+        return {
+            self._send: 260,
+            lambda region: region.consumers["apply"].step(): 150,
+            lambda region: region.consumers["project"].step(): 150,
+            lambda region: region.consumers["link"].step(): 30,
+            lambda region: region.consumers["audit"].step(): 40,
+            self._carry_some: 170,
+            self._resolve_some: 60,
+            self._read: 90,
+            lambda region: region.boot(): 10,
+            lambda _: self._arrive(1): 10,
+            lambda region: region.lose_cache(self._random.choice([None, *PLAYERS])): 8,
+            lambda region: region.clock.advance(self._random.randint(-SKEW_MS_MAX, SKEW_MS_MAX)): 6,
+            self._repeat_elsewhere: 30,
+            lambda _: self._servers_move(): 6,
+            lambda _: self._cut.add(self._random.choice(self._pairs)): 5,
+            lambda _: self._cut.discard(self._random.choice(self._pairs)): 5,
+        }
+
+    def _any_region(self) -> SimRegion:
+        return self._random.choice(list(self.regions.values()))
+
+    def _send(self, region: SimRegion) -> None:
+        here = [server for server in self._servers if server.region == region.name]
+        if here:
+            sent = self._random.choice(here).send(region)
+            if sent is not None:
+                self.history.sent.append(sent)
+
+    def _repeat_elsewhere(self, region: SimRegion) -> None:
+        """A sender that fails over repeats what the region has heard of: as far as promise 2 goes between regions."""
+        if not self.history.sent:
+            return
+        at, update = self._random.choice(self.history.sent)
+        key = update.first_key
+        body = region.store.load([key])[key].get(at)
+        if body is None or at == region.name:
+            return
+        memory = READERS[key.state_key].decode(body).memory
+        if isinstance(recall(memory, update.producer, update.sequence, update.sent_at), Outcome):
+            region.accept.handle([update])
+
+    def _servers_move(self) -> None:
+        self._random.choice(self._servers).move(list(self.regions))
+
+    def _carry_some(self, source: SimRegion) -> None:
+        """Some of the next changes to one other region; now and then from far before, for links may start anew."""
+        target = self._any_region()
+        if target is not source and frozenset((source.name, target.name)) not in self._cut:
+            if self._random.random() < 0.05:
+                self._carried[source.name, target.name] = 0
+            self._carry(source, target, self._random.randint(1, 12))
+
+    def _carry(self, source: SimRegion, target: SimRegion, limit: int) -> int:
+        link = source.name, target.name
+        changes = source.store.changes.read(self._carried[link], limit)
+        if not changes:
+            return 0
+        Replicate(source.name, target.store).handle(changes)
+        self._carried[link] = changes[-1].position
+        return len(changes)
+
+    def _resolve_some(self, region: SimRegion) -> None:
+        region.resolve.handle(self._random.sample(KEYS, 3))
+
+    def _arrive(self, calls: int) -> None:
+        """What was on its way when its process died takes effect now."""
+        for _ in range(min(calls, len(self._late))):
+            self._late.pop(self._random.randrange(len(self._late)))()
+
+    def _read(self, region: SimRegion) -> None:
+        key = self._random.choice(KEYS)
+        generation = region.generations.setdefault(key, 0)
+        view = region.cache.get(key)
+        if view is not None:
+            self.history.reads.append(Read(region.name, key, generation, view.version, view.decoded()))
+
+    def _round(self) -> int:
+        """Everybody does all there is to do; how much that was."""
+        done = 0
+        for region in self.regions.values():
+            region.clock.advance(60_000)  # what was received and not deleted is visible again
+            for consumer in region.consumers.values():
+                while taken := consumer.step():
+                    done += taken
+            done += region.resolve.handle(KEYS).rows_written
+        for source, target in permutations(self.regions.values(), 2):
+            while carried := self._carry(source, target, 1000):
+                done += carried
+        return done
+
+    def _look(self) -> None:
+        self.history.unsure = [server.unsure for server in self._servers if server.unsure]
+        images, readers = Images(SCHEMA), READERS
+        for name, region in self.regions.items():
+            for change in region.store.changes.read(0, 10**9):
+                if change.region == name:
+                    causes = readers[change.key.state_key].decode(change.new).because
+                    self.history.committed += [Committed(name, change.key, cause) for cause in causes]
+            finals = self.history.finals[name] = {}
+            for key, rows in region.store.load(KEYS).items():
+                view = images.view(key, [images.read(key.state_key, body) for body in rows.values()])
+                cached = region.cache.get(key)
+                finals[key] = Final(rows, view.decoded(), cached.decoded() if cached else None)

@@ -1,0 +1,104 @@
+"""The simulator finds bugs: each of these is planted, and a run of a few seeds says what promise it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import pytest
+
+from playerstate.backends.memory.cache import MemoryCache
+from playerstate.backends.memory.store import MemoryStore
+from playerstate.core import producers, resolution
+from playerstate.core.model import View
+from playerstate.core.replica import Replica, Write
+from playerstate.core.types import bounded_counter, counter, inventory
+from playerstate.core.version_vector import VersionVector
+from playerstate.ports.cache import Put
+from playerstate.simulation.run import run, shortest
+
+SEEDS_MAX = 40
+STEPS = 500
+
+
+def larger_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A join that takes the larger number, instead of the part of the row that counts more."""
+
+    def join_parts(a: Mapping[str, Any], _: VersionVector, b: Mapping[str, Any], __: VersionVector) -> dict[str, Any]:
+        return {region: max([x[region] for x in (a, b) if region in x], key=str) for region in a.keys() | b.keys()}
+
+    for module in (counter, bounded_counter, inventory):
+        monkeypatch.setattr(module, "join_parts", join_parts)
+
+
+def gift_without_a_dot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rights that are given without a step of their own."""
+
+    def give(replica: Replica, now: int) -> bool:
+        data_type = resolution.DATA_TYPES[replica.spec.type]
+        if not isinstance(data_type, resolution.Escrowed):
+            return False
+        replica.state, effects = data_type.give(replica.state, replica.region, replica.spec)
+        return bool(effects)
+
+    monkeypatch.setattr(resolution, "_give", give)
+
+
+def memory_lost_on_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A join that keeps one side's producer memory."""
+
+    def join(a: producers.Memory, _: VersionVector, __: producers.Memory, ___: VersionVector) -> producers.Memory:
+        return dict(a)
+
+    monkeypatch.setattr(producers, "join", join)
+
+
+def apply_without_its_condition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that writes whatever row is there."""
+    real = MemoryStore._commit_one
+
+    def commit_one(store: MemoryStore, writes: Sequence[Write]) -> bool:
+        rows = {write.key: store._rows.get(write.key, {}).get(write.region) for write in writes}
+        return real(store, [write._replace(seen=row.version if (row := rows[write.key]) else None) for write in writes])
+
+    monkeypatch.setattr(MemoryStore, "_commit_one", commit_one)
+
+
+def cache_without_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache that takes every view that it is offered."""
+
+    def offer(cache: MemoryCache, view: View) -> Put:
+        cache._write(view)
+        return Put.WRITTEN
+
+    monkeypatch.setattr(MemoryCache, "_offer", offer)
+
+
+@pytest.mark.parametrize(
+    ("plant", "checker"),
+    [
+        (larger_number, "sums"),
+        (gift_without_a_dot, "converged"),
+        (memory_lost_on_join, "once"),
+        (apply_without_its_condition, "sums"),
+        (cache_without_comparison, "never_backwards"),
+    ],
+)
+def test_a_planted_bug_is_found(
+    plant: Callable[[pytest.MonkeyPatch], None],
+    checker: str,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """By the checker of the promise that it breaks, within a few seeds; and a shorter run of the same seed shows it."""
+    plant(monkeypatch)
+    for seed in count():
+        assert seed < SEEDS_MAX, "not found"
+        found = run(seed, STEPS)
+        if any(violation.startswith(f"{checker}:") for violation in found.violations):
+            break
+    short = shortest(found)
+    assert short.violations
+    assert short.steps <= found.steps
+    record_property("found", f"seed {seed}, {short.steps} steps")
