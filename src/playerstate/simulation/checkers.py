@@ -110,11 +110,20 @@ def converged(history: History) -> Iterator[str]:
                 yield f"{key} differs between {first} and {other}: {one and one.view} and {two and two.view}"
 
 
+def at_rest(history: History) -> Iterator[str]:
+    """Whatever happened, there comes a time when nothing is left to do. Says nothing of how long that takes."""
+    if not history.at_rest:
+        yield "there is always something left to do"
+
+
 def cache_in_step(history: History) -> Iterator[str]:
-    """In the end the cache shows what the store does, or nothing. Says nothing of how long that took."""
+    """In the end the cache shows what the store does, or nothing. Says nothing of how long that took.
+
+    Nor of old views that came late to a cache that had lost the newer ones.
+    """
     for region, finals in history.finals.items():
         for key, final in finals.items():
-            if final.cached is not None and final.cached != final.view:
+            if final.cached not in (None, final.view) and (region, key) not in history.stale_for_good:
                 yield f"the cache of {region} shows {key} as {final.cached}, the store as {final.view}"
 
 
@@ -127,6 +136,7 @@ CHECKERS: tuple[Checker, ...] = (
     never_overspent,
     never_backwards,
     converged,
+    at_rest,
     cache_in_step,
 )
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from playerstate.core.replica import Write
-from playerstate.ports.store import Store
 
-Late: TypeAlias = "list[Callable[[], object]]"
-"""Calls that were on their way when their process died, and that take effect later."""
+class LateCall(NamedTuple):
+    """A call that was on its way when its process died, at a moment of the fate's; it takes effect later."""
+
+    part: Any
+    name: str
+    arguments: tuple[Any, ...]
+    moment: int
+
+    def arrive(self) -> None:
+        """Take effect."""
+        getattr(self.part, self.name)(*self.arguments)
+
+
+Late: TypeAlias = list[LateCall]
+
+
+LATE_TIMES = 4
 
 
 class Crashed(BaseException):
@@ -25,6 +38,7 @@ class Fate:
         self._random = random
         self._share = share
         self.armed = True
+        self.moment = 0
 
     @contextmanager
     def spares(self) -> Iterator[None]:
@@ -35,24 +49,33 @@ class Fate:
         finally:
             self.armed = armed
 
-    def strikes(self) -> bool:
-        """Whether this is where."""
-        return self.armed and self._random.random() < self._share
+    def strikes(self, *, times: int = 1) -> bool:
+        """Whether this is where; `times` as likely as elsewhere."""
+        return self.armed and self._random.random() < self._share * times
 
 
 class Mortal:
-    """A part, as a process that may die has it."""
+    """A part, as a process that may die has it.
 
-    def __init__(self, part: Any, fate: Fate) -> None:
+    Calls of the names in `slow` may also come late: the process is taken for dead and is replaced, and what it had
+    sent arrives at some time after that.
+    """
+
+    def __init__(self, part: Any, fate: Fate, late: Late, *, slow: Collection[str] = ()) -> None:
         self._part = part
         self._fate = fate
+        self._late = late
+        self._slow = slow
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._part, name)
-        return self._watched(attribute) if callable(attribute) else attribute
+        return self._watched(name, attribute) if callable(attribute) else attribute
 
-    def _watched(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def _watched(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*arguments: Any, **named: Any) -> Any:
+            if name in self._slow and self._fate.strikes(times=LATE_TIMES):
+                self._late.append(LateCall(self._part, name, arguments, self._fate.moment))
+                raise Crashed
             if self._fate.strikes():
                 raise Crashed
             result = call(*arguments, **named)
@@ -61,20 +84,3 @@ class Mortal:
             return result
 
         return watched
-
-
-class MortalStore(Mortal):
-    """A store whose commits may come late: the process is taken for dead, and is replaced, before they arrive."""
-
-    def __init__(self, store: Store, fate: Fate, late: Late) -> None:
-        super().__init__(store, fate)
-        self._late = late
-
-    def commit(self, groups: Sequence[Sequence[Write]]) -> list[bool]:
-        """As a store's."""
-        if self._fate.strikes():
-            sent = [list(group) for group in groups]
-            self._late.append(lambda: self._part.commit(sent))
-            raise Crashed
-        committed: list[bool] = self._watched(self._part.commit)(groups)
-        return committed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from random import Random
 from typing import Any
 
@@ -17,7 +18,7 @@ from playerstate.core.groups import Wants
 from playerstate.core.model import Key
 from playerstate.core.schema import Schema
 from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
-from playerstate.simulation.faults import Fate, Late, Mortal, MortalStore
+from playerstate.simulation.faults import Fate, Late, Mortal
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
@@ -35,7 +36,16 @@ ATTEMPTS_MAX = 10_000
 class SimRegion:
     """Its consumers are production's, on parts at whose every call the process may die."""
 
-    def __init__(self, name: str, schema: Schema, clock: ManualClock, random: Random, fate: Fate, late: Late) -> None:
+    def __init__(
+        self,
+        name: str,
+        schema: Schema,
+        keys: Sequence[Key],
+        clock: ManualClock,
+        random: Random,
+        fate: Fate,
+        late: Late,
+    ) -> None:
         self.name = name
         self.clock = clock
         self.stream = MemoryStream()
@@ -49,7 +59,8 @@ class SimRegion:
             group: MemoryQueue(clock, random, attempts_max=ATTEMPTS_MAX, repeat_share=REPEAT_SHARE)
             for group in ("link", "audit")
         }
-        self.generations: dict[Key, int] = {}
+        self.lost: dict[Key, list[int]] = {key: [] for key in keys}
+        """When the cache lost what it held of a key."""
         self.boots = 0
         self._schema = schema
         self._fate = fate
@@ -64,9 +75,9 @@ class SimRegion:
 
     def _start(self) -> None:
         schema, clock = self._schema, self.clock
-        store: Any = MortalStore(self.store, self._fate, self._late)
+        store, cache = self._mortal(self.store, self.cache, slow=("commit", "put"))
         changes, stream, checkpoints = self._mortal(self.store.changes, self.stream, self.checkpoints)
-        cache, graph, audit, letters = self._mortal(self.cache, self.graph, self.audit, self.dead_letters)
+        graph, audit, letters = self._mortal(self.graph, self.audit, self.dead_letters)
         link_queue, audit_queue = self._mortal(*self.queues.values())
         self.accept = Accept(schema, stream, clock, Lanes(f"{self.name}.{self.boots}", 1))
         self.resolve = Resolve(schema, self.name, store, clock)
@@ -88,9 +99,9 @@ class SimRegion:
             self.cache.lose()
         else:
             self.cache.evict(player_id)
-        for key in self.generations:
+        for key, moments in self.lost.items():
             if player_id in (None, key.player_id):
-                self.generations[key] += 1
+                moments.append(self._fate.moment)
 
-    def _mortal(self, *parts: Any) -> list[Any]:
-        return [Mortal(part, self._fate) for part in parts]
+    def _mortal(self, *parts: Any, slow: Collection[str] = ()) -> list[Any]:
+        return [Mortal(part, self._fate, self._late, slow=slow) for part in parts]
