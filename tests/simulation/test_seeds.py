@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import subprocess
+import sys
 
 import pytest
 
@@ -34,6 +36,17 @@ def test_the_same_seed_gives_the_same_run() -> None:
     one, other = run(7, STEPS).history, run(7, STEPS).history
     assert one == other
     assert one != run(8, STEPS).history
+
+
+def test_the_same_seed_gives_the_same_run_in_another_process() -> None:
+    """Whatever order Python's sets happen to have there: a seed that fails in one place fails in another."""
+    told = set()
+    for hash_seed in ("1", "2"):
+        script = f"from playerstate.simulation.run import run; print(run(7, {STEPS}).history)"
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
+        told.add(ran.stdout)
+    assert len(told) == 1
 
 
 def test_what_may_happen_does_happen() -> None:

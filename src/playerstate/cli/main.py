@@ -13,6 +13,7 @@ import typer
 
 from playerstate.cli import console, dead_letters, schema
 from playerstate.cli.bench import bench
+from playerstate.cli.chaos import chaos
 from playerstate.cli.common import AsJson, ExitCode, exit_code_of, leave
 from playerstate.cli.demo import demo
 from playerstate.cli.read import get, history, watch
@@ -73,6 +74,7 @@ app.command()(history)
 app.command()(replay)
 app.command()(demo)
 app.command()(bench)
+app.command()(chaos)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(schema.app, name="schema")
 app.command()(version)

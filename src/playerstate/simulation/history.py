@@ -60,7 +60,7 @@ class History(msgspec.Struct):
     """What senders do not know to have been accepted, and have not sent again."""
     reads: list[Read] = []
     committed: list[Committed] = []
-    stale_for_good: set[tuple[str, Key]] = set()
+    stale_for_good: list[tuple[str, Key]] = []
     """Region and key where an old view arrived late at a cache that had lost a newer one: only verification tells."""
     at_rest: bool = True
     """Whether there was nothing left to do in the end."""

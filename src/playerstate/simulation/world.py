@@ -176,7 +176,7 @@ class World:
                 if call.part is region.cache:
                     (views,) = call.arguments
                     lost = [view.key for view in views if max(region.lost[view.key], default=-1) >= call.moment]
-                    self.history.stale_for_good |= {(region.name, key) for key in lost}
+                    self.history.stale_for_good += [(region.name, key) for key in lost]
 
     def _read_some(self, region: SimRegion) -> None:
         for key in self._random.sample(KEYS, 3):

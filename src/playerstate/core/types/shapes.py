@@ -16,7 +16,7 @@ def join_parts(
 ) -> dict[str, P]:
     """Take each region's part from the row that counts more of that region's steps."""
     joined: dict[str, P] = {}
-    for region in a.keys() | b.keys():
+    for region in sorted(a.keys() | b.keys()):
         newer = a if a_vector.get(region, 0) >= b_vector.get(region, 0) else b
         if region in newer:
             joined[region] = newer[region]
@@ -36,7 +36,7 @@ def join_dots(
     other does not know lies beyond the smaller count, so only the row that counts more can have survivors.
     """
     joined: dict[str, dict[str, E]] = {}
-    for region in a.keys() | b.keys():
+    for region in sorted(a.keys() | b.keys()):
         a_count, b_count = a_vector.get(region, 0), b_vector.get(region, 0)
         more, less, known = (a, b, b_count) if a_count >= b_count else (b, a, a_count)
         other = less.get(region, {})
