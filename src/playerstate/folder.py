@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import secrets
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 
@@ -111,11 +112,18 @@ def starter_schema() -> str:
 
 
 def read_schema_file(path: Path) -> str:
-    """The text of a schema file. Raises `SchemaRefused` if it cannot be read."""
+    """The text of a schema file.
+
+    Raises `SchemaRefused`, naming the file, if it cannot be read or is not TOML.
+    """
     try:
-        return path.read_text("utf-8")
+        text = path.read_text("utf-8")
+        tomllib.loads(text)  # whoever parses the text does not know any more where it comes from
+    except tomllib.TOMLDecodeError as exc:
+        raise SchemaRefused(f"The schema {path} is not TOML: {exc}") from exc
     except (OSError, UnicodeDecodeError) as exc:
         raise SchemaRefused(f"The schema {path} cannot be read: {exc}") from exc
+    return text
 
 
 def _read_kept_schema(path: Path) -> Schema:

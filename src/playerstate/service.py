@@ -11,7 +11,7 @@ import msgspec
 from playerstate.api import AnyUpdate, PlayerState
 from playerstate.core import producers
 from playerstate.core.answers import Accepted, Answer, Stats
-from playerstate.core.check import check_player_id
+from playerstate.core.check import check_player_id, unknown_key
 from playerstate.core.images import Images
 from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Stage, Status, Transition, Update, View
 from playerstate.core.row import join_rows
@@ -140,7 +140,10 @@ class Service(PlayerState):
         self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
     ) -> list[Transition]:
         """A player's transitions, the latest first."""
-        check_player_id(player_id)
+        if state_key is None:
+            check_player_id(player_id)
+        else:
+            self._key(player_id, state_key)
         return self._parts.audit.history(player_id, state_key, before=before, limit=limit)
 
     def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:
@@ -207,7 +210,7 @@ class Service(PlayerState):
     def _key(self, player_id: str, state_key: str) -> Key:
         check_player_id(player_id)
         if state_key not in self._schema.keys:
-            raise InvalidUpdate(f"The schema has no key {state_key[:80]!r}", code="unknown_key", where="$.state_key")
+            raise unknown_key(state_key, self._schema.keys, "$.state_key")
         return Key(player_id, state_key)
 
     def _label(self, label: str) -> str:

@@ -6,13 +6,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 import playerstate
+from playerstate.cli import serving
 from playerstate.cli.main import run
 from playerstate.folder import DataFolder, starter_schema
+from playerstate.node import Options
 
 Capture = pytest.CaptureFixture[str]
 
@@ -129,6 +132,20 @@ def test_schema_check_says_what_is_wrong(tmp_path: Path, capsys: Capture, text: 
     told = error(capsys)
     assert told["code"] == "schema_refused"
     assert words in told["message"]
+
+
+def test_a_schema_that_is_not_toml_is_named(tmp_path: Path, capsys: Capture) -> None:
+    """The file is named by the check, by a start with another schema, and by a start with the folder's own."""
+    data = tmp_path / "data"
+    data.mkdir()
+    given, own = tmp_path / "mine.toml", data / "game.toml"
+    for path in (given, own):
+        path.write_text("[game")
+    assert run(["schema", "check", str(given), "--json"]) == 1
+    assert error(capsys)["message"].startswith(f"The schema {given} is not TOML: ")
+    for schema, path in (given, given), (None, own):
+        assert not serving.run(data, schema, Options(workers="thread"), SimpleQueue(), as_json=True)
+        assert error(capsys)["message"].startswith(f"The schema {path} is not TOML: ")
 
 
 def test_schema_check_against_a_folder(tmp_path: Path, capsys: Capture) -> None:

@@ -15,6 +15,7 @@ from core.cluster import NOW_MS
 from playerstate.core.check import Checker, check_client_producer, check_player_id, check_times
 from playerstate.core.model import Json, Op, Update
 from playerstate.core.producers import RETENTION_MS
+from playerstate.core.schema import parse_schema
 from playerstate.core.wire import convert_update, decode_json_update, decode_record, encode_record, encode_update
 from playerstate.errors import InvalidUpdate
 
@@ -67,6 +68,23 @@ def test_bad_input_is_refused_in_the_same_words_on_every_way_in(bad: Bad, read: 
     assert (caught.value.code, caught.value.where) == (bad.code, bad.where)
     assert str(caught.value).startswith(bad.message)
     assert str(caught.value).endswith(f" - at `{bad.where}`")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (1, "k0"),
+        (10, "k0, k1, k2, k3, k4, k5, k6, k7, k8, k9"),
+        (11, "k0, k1, k2, k3, k4, k5, k6, k7, k8, k9 and 1 more"),
+    ],
+)
+def test_whoever_names_an_unknown_key_hears_which_there_are(keys: int, told: str) -> None:
+    """In the order of the schema, and no more than ten."""
+    declared = "".join(f'[keys.k{n}]\ntype = "flag"\n' for n in range(keys))
+    checker = Checker(parse_schema(f'[game]\nname = "x"\nversion = 1\n{declared}'))
+    with pytest.raises(InvalidUpdate) as caught:
+        checker.check(convert_update(one("k", "enable")))
+    assert caught.value.message == f"The schema has no key 'k'; it has {told}"
 
 
 GOOD = [

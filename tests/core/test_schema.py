@@ -85,15 +85,23 @@ def test_a_schema_survives_being_kept() -> None:
         ('[game]\nname = "x"\nversion = 0\n[keys.a]\ntype = "flag"', "game.version starts at 1"),
         (f"{HEAD}", "missing required field `keys`"),
         (f"{HEAD}[keys]", "it declares no keys"),
-        (f"{HEAD}[keys.a]", "missing required field `type` - at `$.keys[...]`"),
-        (f'{HEAD}[keys.a]\ntype = "list"', "Invalid enum value 'list' - at `$.keys[...].type`"),
-        (f'{HEAD}[keys.a]\ntype = "flag"\nmax = 1', "Object contains unknown field `max` - at `$.keys[...]`"),
+        (f"{HEAD}[keys.a]", "missing required field `type` - at `$.keys.a`"),
+        (
+            f'{HEAD}[keys.a]\ntype = "list"',
+            "Invalid enum value 'list' - at `$.keys.a.type`; the types are counter, bounded_",
+        ),
+        (f"{HEAD}[keys.a]\ntype = 5", "Expected `str`, got `int` - at `$.keys.a.type`; the types are counter, "),
+        (f'{HEAD}[keys.a]\ntype = "set"\n[keys.b]\ntype = "x - at `$.y`"', "'x - at `$.y`' - at `$.keys.b.type`; the"),
+        (f"{HEAD}[keys]\na = 5", "Expected `object`, got `int` - at `$.keys.a`"),
+        (f"keys = 5\n{HEAD}", "Expected `object`, got `int` - at `$.keys`"),
+        (f'{HEAD}[keys.a]\ntype = "set"\nedge = {{ to = "A" }}', "field `label` - at `$.keys.a.edge`"),
+        (f'{HEAD}[keys.a]\ntype = "flag"\nmax = 1', "Object contains unknown field `max` - at `$.keys.a`"),
         (f'{HEAD}[keys.a]\ntype = "flag"\n[extra]', "Object contains unknown field `extra`"),
         (f'{HEAD}[keys.a]\ntype = "set"\nmax_entries = 1.5', "Expected `int`, got `float`"),
     ],
 )
 def test_what_is_no_schema_is_refused(text: str, message: str) -> None:
-    """Saying what and where."""
+    """Saying what and where, also in which key, and which types there are."""
     with pytest.raises(SchemaRefused, match=re.escape(message)):
         parse_schema(text)
 

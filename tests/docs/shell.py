@@ -28,14 +28,14 @@ class Command(NamedTuple):
 
 
 def commands(block: str) -> Iterator[Command]:
-    """The lines that run `playerstate`; one whose quotation is not closed goes on in the next."""
+    """The lines that run `playerstate`, or wait for it; one whose quotation is not closed goes on in the next."""
     lines = iter(block.splitlines())
     for line in lines:
         whole = line
         while not _is_closed(whole):
             whole = f"{whole}\n{next(lines)}"
         text, _, comment = whole.partition("  #")
-        if re.search(r"(^|\| )playerstate ", text):
+        if re.search(r"(^|\| )playerstate |^until ", text):
             background = text.rstrip().endswith("&")
             yield Command(text.strip().removesuffix("&").strip(), _exit_code(comment), background)
 

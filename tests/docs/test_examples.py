@@ -15,7 +15,7 @@ from docs.shell import Command, Shell, commands
 from examples.journals import FIRST_SESSION
 from playerstate.backends.sqlite.stream import SqliteStream
 from playerstate.core.model import Op, Update
-from playerstate.core.wire import encode_update
+from playerstate.core.wire import encode_record, encode_update
 from playerstate.folder import starter_schema
 from playerstate.ports.stream import NewRecord
 
@@ -70,7 +70,8 @@ def prepare(folder: Path) -> None:
     (folder / "Journal.3309-01-01T120000.01.log").write_text(journal, "utf-8")
     (folder / "data").mkdir()
     stream = SqliteStream(folder / "data" / "stream.db")
-    stream.append([NewRecord("anyone", encode_update(Update([Op("ada", "gold", "add", n=1)])))])  # no record: a letter
+    nobodys = encode_update(Update([Op("ada", "gold", "add", n=1)]))  # accept would have named a producer: a letter
+    stream.append([NewRecord("anyone", encode_record(0, [nobodys]))])
     stream.close()
 
 

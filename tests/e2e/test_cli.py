@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import sqlite3
@@ -204,11 +205,14 @@ def test_words_are_the_same_in_process(served: Served, tmp_path: Path) -> None:
                 assert node.send(bad.decode()) == served.node.send(bad.decode()), name
         with pytest.raises(InvalidUpdate) as in_process:
             node.get("ada", "golf")
-    shown = served.run("get", "ada", "golf", "--json")
-    assert shown.code == 1
-    assert shown.errors() == [
-        {"error": {"code": "unknown_key", "message": str(in_process.value), "where": "$.state_key"}}
-    ]
+        with pytest.raises(InvalidUpdate, match=f"^{re.escape(str(in_process.value))}$"):
+            node.history("ada", "golf")
+    for command in ("get", "history"):
+        shown = served.run(command, "ada", "golf", "--json")
+        assert shown.code == 1
+        assert shown.errors() == [
+            {"error": {"code": "unknown_key", "message": str(in_process.value), "where": "$.state_key"}}
+        ]
 
 
 def test_lines_for_people(served: Served, tmp_path: Path) -> None:
@@ -254,11 +258,15 @@ def test_a_person_sees_how_far_it_is(served: Served) -> None:
         os.close(other_end)
 
 
-def test_no_lines_are_a_mistake(served: Served) -> None:
-    """An empty input is said to be empty."""
-    sent = served.run("send", "--file", "-", "--json", stdin=b"\n\n")
-    assert sent.code == 1
-    assert sent.errors()[0]["error"]["code"] == "empty"
+@pytest.mark.parametrize("text", [b"", b"\n\n"])
+def test_no_lines_are_no_mistake(served: Served, tmp_path: Path, text: bytes) -> None:
+    """Nothing to send is done when nothing was sent: no complaint, and exit code 0."""
+    (tmp_path / "empty.ndjson").write_bytes(text)
+    for sent in (served.run("send", "-", stdin=text), served.run("send", "--file", str(tmp_path / "empty.ndjson"))):
+        assert (sent.code, sent.err) == (0, "")
+        assert sent.out.startswith("0 accepted, 0 rejected")
+    summary = served.run("send", "-", "--wait", "--json", stdin=text).document()
+    assert (summary["lines"], summary["accepted"], summary["rejected"]) == (0, 0, 0)
 
 
 # -- watching

@@ -34,7 +34,7 @@ WAITING_BATCH_MAX = REMEMBERED_REFUSALS_MAX
 
 
 def send_lines(node: PlayerState, path: Path, *, producer: str | None, wait_s: float | None, as_json: bool) -> ExitCode:
-    """Send the updates of a file, or of standard input for `-`, and say what came of them.
+    """Send the updates of a file, or of standard input for `-`, and say what came of them; an empty input is no error.
 
     Raises `Unavailable`, `SlowDown` or `OutcomeUnknown` if trying again did not help, after saying how far it came.
     """
@@ -49,8 +49,6 @@ def send_lines(node: PlayerState, path: Path, *, producer: str | None, wait_s: f
                 advance(sender.bytes, size, sender.accepted)
     finally:
         _show_summary(sender, name, as_json=as_json)
-    if not sender.lines:
-        raise InvalidUpdate("A batch has at least one update", code="empty")
     return sender.exit_code
 
 

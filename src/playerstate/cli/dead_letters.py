@@ -36,7 +36,7 @@ def list_letters(
 def show(letter_id: LetterId, *, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Show a dead letter with all that it holds.
 
-    Example: playerstate dead-letters show stream-0000000000000001
+    Example: playerstate dead-letters show stream-0000000000000001-0000
     """
     from playerstate.cli.letters import find_letter, show_letter
     from playerstate.cli.opening import existing_node
@@ -52,7 +52,7 @@ def send_again(letter_id: LetterId, *, data: Data = DEFAULT_DATA, as_json: AsJso
     The letter goes once all of them are accepted. What was wrong with it has to be put right before, for example by
     a schema that knows its key.
 
-    Example: playerstate dead-letters send-again stream-0000000000000001
+    Example: playerstate dead-letters send-again stream-0000000000000001-0000
     """
     from playerstate.cli.opening import existing_node
     from playerstate.cli.sending import send_letter_again

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -11,12 +12,15 @@ import structlog
 
 import playerstate
 from playerstate.cli import console
-from playerstate.errors import InvariantViolated, PlayerStateError
+from playerstate.errors import FolderInUse, InvariantViolated, PlayerStateError
 from playerstate.folder import read_schema_file
 from playerstate.node import Node, Options
 from playerstate.runtime.collector import calm_collector
 
 LOOK_EVERY_S = 0.25
+FOLDER_WAIT_S = 5.0
+"""How long the folder may be held by others, such as a `send` that has opened it for itself."""
+FOLDER_TRY_EVERY_S = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +29,10 @@ def run(data: Path, schema: Path | None, options: Options, signals: SimpleQueue[
     """Run a node until a signal comes. False, with the reason told, if it could not start or had to stop by itself."""
     try:
         schema_text = read_schema_file(schema) if schema else None
-        with Node(data, schema_text=schema_text, options=options) as node:
+        started = _start(data, schema_text, options, signals)
+        if started is None:
+            return True
+        with started as node:
             calm_collector()
             _announce(node, data, as_json=as_json)
             while (told := _next(signals)) is None:
@@ -39,9 +46,29 @@ def run(data: Path, schema: Path | None, options: Options, signals: SimpleQueue[
     return True
 
 
-def _next(signals: SimpleQueue[int]) -> int | None:
+def _start(data: Path, schema_text: str | None, options: Options, signals: SimpleQueue[int]) -> Node | None:
+    """The node, once the folder is free; None if a signal comes before that.
+
+    Raises `FolderInUse` if the folder is not let go in time.
+    """
+    deadline = time.monotonic() + FOLDER_WAIT_S
+    told = False
+    while True:
+        try:
+            return Node(data, schema_text=schema_text, options=options)
+        except FolderInUse as exc:
+            if time.monotonic() >= deadline:
+                raise
+            if not told:
+                log.info("waiting for the folder", reason=str(exc))
+                told = True
+        if _next(signals, wait_s=FOLDER_TRY_EVERY_S) is not None:
+            return None
+
+
+def _next(signals: SimpleQueue[int], *, wait_s: float = LOOK_EVERY_S) -> int | None:
     try:
-        return signals.get(timeout=LOOK_EVERY_S)
+        return signals.get(timeout=wait_s)
     except Empty:
         return None
 

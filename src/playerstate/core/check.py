@@ -5,6 +5,8 @@ The same function serves both, so that the same input gets the same words on eve
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import islice
 from typing import Any
 
 from playerstate.core.model import Json, Op, Update
@@ -23,6 +25,10 @@ SENT_AT_MAX = 2**53
 """So that stamps, in microseconds, stay within 64 bits whatever lies on the stream."""
 FUTURE_MAX_MS = 3600 * 1000
 """How far ahead of accept's clock a sender's clock may be."""
+
+
+KEYS_NAMED_MAX = 10
+"""How many of the schema's keys are told to whoever names one that it has not."""
 
 
 class Checker:
@@ -69,9 +75,17 @@ class Checker:
         known = self._keys.get(op.state_key)
         if known is None:
             _check_text(op.state_key, ".state_key")
-            raise InvalidUpdate(f"The schema has no key {op.state_key[:80]!r}", code="unknown_key", where=".state_key")
+            raise unknown_key(op.state_key, self._keys, ".state_key")
         spec, data_type = known
         data_type.check(op, spec)
+
+
+def unknown_key(state_key: str, known: Collection[str], where: str) -> InvalidUpdate:
+    """The error for a key that the schema has not, in the same words for whoever names it: it says which there are."""
+    named = ", ".join(islice(known, KEYS_NAMED_MAX))
+    more = f" and {len(known) - KEYS_NAMED_MAX} more" if len(known) > KEYS_NAMED_MAX else ""
+    words = f"The schema has no key {state_key[:80]!r}; it has {named}{more}"
+    return InvalidUpdate(words, code="unknown_key", where=where)
 
 
 def check_times(update: Update, now: int) -> None:

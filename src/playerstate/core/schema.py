@@ -22,7 +22,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -43,6 +43,9 @@ TypeName = Literal[
     "inventory",
 ]
 
+_TYPE_NAMES: tuple[TypeName, ...] = get_args(TypeName)
+_WHERE = re.compile(r"(.*) - at `\$([^`]*)`", re.DOTALL)
+"""What msgspec says is wrong, and the path to it; without one it is the whole."""
 _GRAPH_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _EDGE_TYPES = frozenset({"set", "register"})
 _VALUE_TYPES = frozenset({"register", "multi_register", "map"})
@@ -101,6 +104,13 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {name: spec.edge for name, spec in self.keys.items() if spec.edge}
 
 
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A schema whose keys have not been looked at yet."""
+
+    game: _Game
+    keys: dict[str, Any]
+
+
 def parse_schema(text: str) -> Schema:
     """Read `game.toml`.
 
@@ -111,9 +121,10 @@ def parse_schema(text: str) -> Schema:
     except tomllib.TOMLDecodeError as exc:
         raise SchemaRefused(f"The schema is not TOML: {exc}") from exc
     try:
-        schema = msgspec.convert(raw, Schema)
+        document = msgspec.convert(raw, _Document)
     except msgspec.ValidationError as exc:
         raise SchemaRefused(f"The schema is wrong: {exc}") from exc
+    schema = Schema(document.game, {name: _parse_key(name, said) for name, said in document.keys.items()})
     if schema.version < 1:
         raise SchemaRefused("The schema is wrong: game.version starts at 1")
     if not schema.keys:
@@ -165,6 +176,17 @@ def check_successor(old: Schema, new: Schema) -> None:
 
 def _meaning(schema: Schema) -> Mapping[str, Any]:
     return {name: msgspec.to_builtins(spec) for name, spec in schema.keys.items()}
+
+
+def _parse_key(name: str, said: Any) -> KeySpec:
+    """One key's table. Each is converted by itself, as msgspec would not say in which of them something is wrong."""
+    try:
+        return msgspec.convert(said, KeySpec)
+    except msgspec.ValidationError as exc:
+        found = _WHERE.fullmatch(str(exc))
+        words, where = (found[1], found[2]) if found else (str(exc), "")
+        hint = f"; the types are {', '.join(_TYPE_NAMES)}" if where == ".type" else ""
+        raise SchemaRefused(f"The schema is wrong: {words} - at `$.keys.{name}{where}`{hint}") from exc
 
 
 def _name_problem(name: str) -> str | None:
