@@ -14,7 +14,7 @@ from playerstate.workload.progress import Progress
 from playerstate.workload.settling import drain, settled_stats
 
 CALL_UPDATES = 250
-IN_FLIGHT_MAX = 30_000
+IN_FLIGHT_MAX = 50_000
 LOOK_EVERY_S = 0.02
 PAUSE_S = 0.002
 RAMP_SHARE = 0.1
