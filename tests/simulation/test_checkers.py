@@ -13,7 +13,7 @@ from playerstate.simulation.checkers import CHECKERS, violations
 from playerstate.simulation.history import Committed, Final, History, Read, Sent
 from playerstate.simulation.world import SCHEMA
 
-GOLD, BAG = Key("ada", "gold"), Key("ada", "bag")
+GOLD, BAG, FRIENDS = Key("ada", "gold"), Key("ada", "bag"), Key("ada", "friends")
 NOW_MS = 1_800_000_000_000
 
 
@@ -36,8 +36,12 @@ def read(version: str, value: Any, *, key: Key = GOLD, generation: int = 0) -> R
 
 def good() -> History:
     """Five are earned, three are spent on ore, and a refused update does nothing; two regions."""
-    finals = {GOLD: Final({"r1": b"gold"}, 22, 22), BAG: Final({"r1": b"bag"}, {"ore": 1}, None)}
-    return History(
+    finals = {
+        GOLD: Final({"r1": b"gold"}, 22, 22, None),
+        BAG: Final({"r1": b"bag"}, {"ore": 1}, None, None),
+        FRIENDS: Final({}, ["x"], ["x"], ["x"]),
+    }
+    history = History(
         SCHEMA,
         sent=[Sent("r1", earn(5, 1)), Sent("r1", purchase(2)), Sent("r1", earn(9, 3))],
         reads=[read("r1:1", 25), read("r1:2", 22), read("r1:1", 25, generation=1)],
@@ -49,18 +53,22 @@ def good() -> History:
         ],
         finals={"r1": dict(finals), "r2": dict(finals)},
     )
+    history.recorded = list(history.committed)
+    return history
 
 
 def lose_an_update(history: History) -> None:
-    del history.committed[3]
+    del history.committed[3], history.recorded[3]
 
 
 def process_twice(history: History) -> None:
-    history.committed.append(Committed("r2", GOLD, cause(1, 3, 9, status=Status.REFUSED)))
+    again = Committed("r2", GOLD, cause(1, 3, 9, status=Status.REFUSED))
+    history.committed.append(again)
+    history.recorded.append(again)
 
 
 def half_a_purchase(history: History) -> None:
-    del history.committed[2]
+    del history.committed[2], history.recorded[2]
 
 
 def out_of_order(history: History) -> None:
@@ -100,6 +108,18 @@ def stale_cache(history: History) -> None:
     history.finals["r1"][GOLD] = history.finals["r1"][GOLD]._replace(cached=25)
 
 
+def false_friend(history: History) -> None:
+    history.finals["r1"][FRIENDS] = history.finals["r1"][FRIENDS]._replace(edges=["x", "y"])
+
+
+def forget_a_cause(history: History) -> None:
+    del history.recorded[0]
+
+
+def record_twice(history: History) -> None:
+    history.recorded.append(history.recorded[0])
+
+
 @pytest.mark.parametrize(
     ("spoil", "checker"),
     [
@@ -115,6 +135,9 @@ def stale_cache(history: History) -> None:
         (miss_a_row, "converged"),
         (never_rest, "at_rest"),
         (stale_cache, "cache_in_step"),
+        (false_friend, "graph_in_step"),
+        (forget_a_cause, "explained"),
+        (record_twice, "explained"),
     ],
 )
 def test_each_bad_history_is_named_by_its_checker(spoil: Callable[[History], None], checker: str) -> None:

@@ -127,6 +127,25 @@ def cache_in_step(history: History) -> Iterator[str]:
                 yield f"the cache of {region} shows {key} as {final.cached}, the store as {final.view}"
 
 
+def graph_in_step(history: History) -> Iterator[str]:
+    """In the end the graph's edges are those of the store's views. Says nothing of edges that no key makes."""
+    for region, finals in history.finals.items():
+        for key, final in finals.items():
+            if final.edges is not None and final.edges != final.view:
+                yield f"the graph of {region} leads from {key} to {final.edges}, the store says {final.view}"
+
+
+def explained(history: History) -> Iterator[str]:
+    """Promise 9: the history of a region names every cause that it has committed, once, and no other.
+
+    Says nothing of the values before and after.
+    """
+    committed = Counter((c.region, c.key, c.cause.n) for c in history.committed)
+    recorded = Counter((c.region, c.key, c.cause.n) for c in history.recorded)
+    for place in sorted((committed - recorded) | (recorded - committed)):
+        yield f"{place} was committed {committed[place]} times and is recorded {recorded[place]} times"
+
+
 CHECKERS: tuple[Checker, ...] = (
     nothing_acknowledged_is_lost,
     once,
@@ -138,6 +157,8 @@ CHECKERS: tuple[Checker, ...] = (
     converged,
     at_rest,
     cache_in_step,
+    graph_in_step,
+    explained,
 )
 
 

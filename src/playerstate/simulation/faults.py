@@ -25,6 +25,7 @@ Late: TypeAlias = list[LateCall]
 
 
 LATE_TIMES = 4
+"""How much likelier a call is to come late than a process is to die at it."""
 
 
 class Crashed(BaseException):

@@ -49,6 +49,8 @@ class Final(NamedTuple):
     view: Any
     cached: Any
     """None for a key that the cache does not hold."""
+    edges: list[str] | None
+    """What the graph says that the key leads to; None for a key that makes no edges."""
 
 
 class History(msgspec.Struct):
@@ -60,6 +62,8 @@ class History(msgspec.Struct):
     """What senders do not know to have been accepted, and have not sent again."""
     reads: list[Read] = []
     committed: list[Committed] = []
+    recorded: list[Committed] = []
+    """The causes that the audit of each region tells of."""
     stale_for_good: list[tuple[str, Key]] = []
     """Region and key where an old view arrived late at a cache that had lost a newer one: only verification tells."""
     at_rest: bool = True

@@ -12,7 +12,7 @@ from playerstate.core.model import Key, Outcome
 from playerstate.core.producers import recall
 from playerstate.core.schema import parse_schema
 from playerstate.core.wire import row_readers
-from playerstate.errors import PlayerStateError
+from playerstate.errors import NotNow, OutcomeUnknown
 from playerstate.simulation.faults import Crashed, Fate, Late
 from playerstate.simulation.history import Committed, Final, History, Read
 from playerstate.simulation.region import SimRegion
@@ -75,7 +75,7 @@ class World:
         region = self._any_region()
         try:
             act(region)
-        except (Crashed, PlayerStateError):
+        except (Crashed, NotNow, OutcomeUnknown):  # anything else is a bug, and ends the run
             region.boot()
 
     def settle(self) -> History:
@@ -96,7 +96,7 @@ class World:
         return self.history
 
     def _acts(self) -> dict[Callable[[SimRegion], object], int]:
-        """What may happen, and how often, in a thousand."""
+        """What may happen, and how often beside the rest."""
         return {
             self._send: 260,
             lambda region: region.consumers["apply"].step(): 150,
@@ -197,7 +197,9 @@ class World:
         """Everybody does all there is to do; how much that was."""
         done = 0
         for region in self.regions.values():
-            region.clock.advance(60_000)  # what was received and not deleted is visible again
+            region.clock.advance(
+                3_600_000
+            )  # what was received and not deleted is visible again, wherever clocks jumped
             for consumer in region.consumers.values():
                 while taken := consumer.step():
                     done += taken
@@ -209,14 +211,21 @@ class World:
 
     def _look(self) -> None:
         self.history.unsure = [server.unsure for server in self._servers if server.unsure]
-        images, readers = Images(SCHEMA), READERS
+        images = Images(SCHEMA)
         for name, region in self.regions.items():
             for change in region.store.changes.read(0, 10**9):
                 if change.region == name:
-                    causes = readers[change.key.state_key].decode(change.new).because
+                    causes = READERS[change.key.state_key].decode(change.new).because
                     self.history.committed += [Committed(name, change.key, cause) for cause in causes]
             finals = self.history.finals[name] = {}
             for key, rows in region.store.load(KEYS).items():
                 view = images.view(key, [images.read(key.state_key, body) for body in rows.values()])
                 cached = region.cache.get(key)
-                finals[key] = Final(rows, view.decoded(), cached.decoded() if cached else None)
+                edges = region.graph.edges(key)[1] if SCHEMA.keys[key.state_key].edge else None
+                finals[key] = Final(rows, view.decoded(), cached.decoded() if cached else None, edges)
+            self.history.recorded += [
+                Committed(name, Key(told.player_id, told.state_key), cause)
+                for player in PLAYERS
+                for told in region.audit.history(player, limit=10**9)
+                for cause in told.causes
+            ]
