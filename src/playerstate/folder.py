@@ -17,6 +17,7 @@ from playerstate.errors import FolderInUse, SchemaRefused, StartRefused
 
 FORMAT_VERSION = 1
 DEFAULT_REGION = "local"
+FOLDER_FILE = "folder.json"
 SCHEMA_FILE = "schema.json"
 """The schema that the folder's state was written under."""
 
@@ -24,11 +25,15 @@ _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class _About(msgspec.Struct):
-    """What `folder.json` says. `marker` is the folder's own, so that a cache can be known to belong to it."""
+    """What `folder.json` says. `marker` is the folder's own, so that a cache can be known to belong to it.
+
+    `stamped` says that the store has been given the region's name, so that a store without one is not its own.
+    """
 
     format: int
     region: str
     marker: str
+    stamped: bool = False
 
 
 class DataFolder:
@@ -52,6 +57,7 @@ class DataFolder:
             raise
         self.region = about.region
         self.marker = about.marker
+        self.stamped = about.stamped
 
     def schema(self, text: str | None = None) -> Schema:
         """The schema to run with: `text`, or the folder's own `game.toml`, or the starter's.
@@ -65,10 +71,17 @@ class DataFolder:
         kept = self.path / SCHEMA_FILE
         if kept.exists():
             check_successor(_read_kept_schema(kept), schema)
-        _write(kept, format_schema(schema))
+        write_file(kept, format_schema(schema))
         if not own.exists() or own.read_bytes() != text.encode():
-            _write(own, text.encode())
+            write_file(own, text.encode())
         return schema
+
+    def note_stamped(self) -> None:
+        """Remember that the store bears the region's name."""
+        if not self.stamped:
+            self.stamped = True
+            about = _About(FORMAT_VERSION, self.region, self.marker, stamped=True)
+            write_file(self.path / FOLDER_FILE, msgspec.json.encode(about))
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -84,12 +97,11 @@ class DataFolder:
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
     def _read_about(self, region: str | None) -> _About:
-        file = self.path / "folder.json"
+        file = self.path / FOLDER_FILE
         if not file.exists():
             about = _About(FORMAT_VERSION, region or DEFAULT_REGION, secrets.token_hex(8))
-            if not _REGION.fullmatch(about.region):
-                raise StartRefused(f"{about.region!r} is no region: letters, digits, `.`, `_` and `-`")
-            _write(file, msgspec.json.encode(about))
+            check_region_name(about.region)
+            write_file(file, msgspec.json.encode(about))
             return about
         try:
             raw = msgspec.json.decode(_read(file), type=dict)
@@ -104,6 +116,12 @@ class DataFolder:
         if region is not None and region != about.region:
             raise StartRefused(f"{self.path} belongs to the region {about.region}, not to {region}")
         return about
+
+
+def check_region_name(name: str) -> None:
+    """Raise `StartRefused` unless this can be a region's name: it stands in versions and in the names of files."""
+    if not _REGION.fullmatch(name):
+        raise StartRefused(f"{name!r} is no region: letters, digits, `.`, `_` and `-`")
 
 
 def starter_schema() -> str:
@@ -142,7 +160,7 @@ def _read(path: Path) -> bytes:
         raise StartRefused(f"{path} cannot be read: {exc.strerror}") from exc
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """Replace a file at once and durably: a crash leaves the old one or the new one.
 
     Raises `StartRefused` if it cannot be written.

@@ -37,7 +37,7 @@ def read(version: str, value: Any, *, key: Key = GOLD, generation: int = 0) -> R
 def good() -> History:
     """Five are earned, three are spent on ore, and a refused update does nothing; two regions."""
     finals = {
-        GOLD: Final({"r1": b"gold"}, 22, 22, None),
+        GOLD: Final({"r1": b"gold", "r2": b""}, 22, 22, None, {"r1": "r1:3", "r2": "r1:1"}),
         BAG: Final({"r1": b"bag"}, {"ore": 1}, None, None),
         FRIENDS: Final({}, ["x"], ["x"], ["x"]),
     }
@@ -96,6 +96,11 @@ def differ(history: History) -> None:
     history.finals["r2"][BAG] = history.finals["r2"][BAG]._replace(rows={"r1": b"other"})
 
 
+def leave_a_conflict(history: History) -> None:
+    for finals in history.finals.values():
+        finals[GOLD] = finals[GOLD]._replace(versions={"r1": "r1:3", "r2": "r1:1,r2:1"})
+
+
 def miss_a_row(history: History) -> None:
     del history.finals["r2"][BAG]
 
@@ -133,6 +138,7 @@ def record_twice(history: History) -> None:
         (go_sideways, "never_backwards"),
         (differ, "converged"),
         (miss_a_row, "converged"),
+        (leave_a_conflict, "resolved"),
         (never_rest, "at_rest"),
         (stale_cache, "cache_in_step"),
         (false_friend, "graph_in_step"),

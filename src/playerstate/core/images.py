@@ -98,4 +98,5 @@ class Images:
             msgspec.Raw(before),
             before_version,
             row.because if own else [],
+            row.sides if own else [],
         )

@@ -14,14 +14,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from playerstate.core.model import Cause, Status
+from playerstate.core.model import Cause, Side, Status
 from playerstate.core.replica import Replica
-from playerstate.core.row import Row
+from playerstate.core.row import Row, join_rows
+from playerstate.core.schema import KeySpec
 from playerstate.core.types import DATA_TYPES, Escrowed
-from playerstate.core.version_vector import covers
+from playerstate.core.version_vector import covers, format_vector
+from playerstate.core.views import value_json
 
 RESOLVER = "@resolve"
 """The producer of the causes of gifts. It numbers them by their steps, and no row remembers it: they are no updates."""
+
+
+SIDES_BYTES_MAX = 32_768
+"""How much of the values that a join had before it a row keeps, until its next write."""
 
 
 def concurrent(rows: Iterable[Row[Any]]) -> bool:
@@ -37,10 +43,42 @@ def must_write(replica: Replica, rows: Mapping[str, Row[Any]], now: int) -> bool
     """
     if _give(replica, now):
         return True
-    own = rows.get(replica.region)
-    if own is not None and any(row.epoch > own.epoch for row in rows.values()):
+    return _left_behind(rows, replica.region) or must_join(rows, replica.region)
+
+
+def must_join(rows: Mapping[str, Row[Any]], region: str) -> bool:
+    """Whether it is this region that has to make one row of concurrent ones."""
+    return concurrent(rows.values()) and region == min(rows)
+
+
+def calls_for(rows: Mapping[str, Row[Any]], region: str, spec: KeySpec) -> bool:
+    """Whether the rows give the region something to do, as `must_write` will decide when it comes to that."""
+    if len(rows) < 2:
+        return False
+    if _left_behind(rows, region) or must_join(rows, region):
         return True
-    return concurrent(rows.values()) and replica.region == min(rows)
+    data_type = DATA_TYPES[spec.type]
+    if not isinstance(data_type, Escrowed):
+        return False
+    _, effects = data_type.give(join_rows(rows.values(), data_type).state, region, spec)
+    return bool(effects)
+
+
+def sides_of(rows: Mapping[str, Row[Any]], spec: KeySpec) -> list[Side]:
+    """What each region has, for the record of a join; without the values where they are too large to keep."""
+    sides = [
+        Side(region, format_vector(row.vector), value_json(row.state, spec).decode())
+        for region, row in sorted(rows.items())
+    ]
+    if sum([len(side.value) for side in sides]) > SIDES_BYTES_MAX:
+        return [Side(side.region, side.version, "") for side in sides]
+    return sides
+
+
+def _left_behind(rows: Mapping[str, Row[Any]], region: str) -> bool:
+    """Whether the region's row is from before an erasure."""
+    own = rows.get(region)
+    return own is not None and any(row.epoch > own.epoch for row in rows.values())
 
 
 def _give(replica: Replica, now: int) -> bool:

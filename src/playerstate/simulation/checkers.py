@@ -127,6 +127,15 @@ def cache_in_step(history: History) -> Iterator[str]:
                 yield f"the cache of {region} shows {key} as {final.cached}, the store as {final.view}"
 
 
+def resolved(history: History) -> Iterator[str]:
+    """In the end some row of every key contains all the others. Says nothing of how long that took."""
+    for region, finals in history.finals.items():
+        for key, final in finals.items():
+            vectors = [parse_vector(version) for version in final.versions.values()]
+            if vectors and not any(all(covers(one, other) for other in vectors) for one in vectors):
+                yield f"{key} is left in conflict in {region}: {vectors}"
+
+
 def graph_in_step(history: History) -> Iterator[str]:
     """In the end the graph's edges are those of the store's views. Says nothing of edges that no key makes."""
     for region, finals in history.finals.items():
@@ -157,6 +166,7 @@ CHECKERS: tuple[Checker, ...] = (
     converged,
     at_rest,
     cache_in_step,
+    resolved,
     graph_in_step,
     explained,
 )

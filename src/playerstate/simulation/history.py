@@ -51,6 +51,8 @@ class Final(NamedTuple):
     """None for a key that the cache does not hold."""
     edges: list[str] | None
     """What the graph says that the key leads to; None for a key that makes no edges."""
+    versions: Mapping[str, str] = {}
+    """The versions of the rows, by owner."""
 
 
 class History(msgspec.Struct):

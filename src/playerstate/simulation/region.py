@@ -18,6 +18,7 @@ from playerstate.core.groups import Wants
 from playerstate.core.model import Key
 from playerstate.core.schema import Schema
 from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
+from playerstate.runtime.regional import ResolveConsumer
 from playerstate.simulation.faults import Fate, Late, Mortal
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.apply import Apply
@@ -57,7 +58,7 @@ class SimRegion:
         self.dead_letters = MemoryDeadLetters()
         self.queues = {
             group: MemoryQueue(clock, random, attempts_max=ATTEMPTS_MAX, repeat_share=REPEAT_SHARE)
-            for group in ("link", "audit")
+            for group in ("link", "audit", "resolve")
         }
         self.lost: dict[Key, list[int]] = {key: [] for key in keys}
         """When the cache lost what it held of a key."""
@@ -65,6 +66,7 @@ class SimRegion:
         self._schema = schema
         self._fate = fate
         self._late = late
+        self._random = random
         self.boot()
 
     def boot(self) -> None:
@@ -78,17 +80,18 @@ class SimRegion:
         store, cache = self._mortal(self.store, self.cache, slow=("commit", "put"))
         changes, stream, checkpoints = self._mortal(self.store.changes, self.stream, self.checkpoints)
         graph, audit, letters = self._mortal(self.graph, self.audit, self.dead_letters)
-        link_queue, audit_queue = self._mortal(*self.queues.values())
+        link_queue, audit_queue, resolve_queue = self._mortal(*self.queues.values())
         self.accept = Accept(schema, stream, clock, Lanes(f"{self.name}.{self.boots}", 1))
-        self.resolve = Resolve(schema, self.name, store, clock)
+        resolve = Resolve(schema, self.name, store, clock)
         groups = [Group(link_queue, Wants.EDGES), Group(audit_queue, Wants.EVERYTHING)]
         apply = Apply(schema, self.name, store, letters, clock)
-        project = Project(schema, self.name, store, cache, groups, clock)
+        project = Project(schema, self.name, store, cache, groups, clock, resolve=resolve_queue)
         self.consumers: dict[str, Consumer] = {
             "apply": ApplyConsumer(stream, checkpoints, apply, changes),
             "project": ProjectConsumer(changes, checkpoints, project),
             "link": QueueConsumer("link", link_queue, Link(schema, graph).handle, letters, clock),
             "audit": QueueConsumer("audit", audit_queue, Record(audit).handle, letters, clock),
+            "resolve": ResolveConsumer(resolve_queue, resolve, letters, clock, random=self._random),
         }
         for consumer in self.consumers.values():
             consumer.batch_max = BATCH_MAX

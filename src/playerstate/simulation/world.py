@@ -104,7 +104,7 @@ class World:
             lambda region: region.consumers["link"].step(): 30,
             lambda region: region.consumers["audit"].step(): 40,
             self._carry_some: 170,
-            self._resolve_some: 60,
+            lambda region: region.consumers["resolve"].step(): 60,
             self._read_some: 90,
             lambda region: region.boot(): 10,
             lambda _: self._arrive(1): 20,
@@ -164,9 +164,6 @@ class World:
         self._carried[link] = changes[-1].position
         return len(changes)
 
-    def _resolve_some(self, region: SimRegion) -> None:
-        region.resolve.handle(self._random.sample(KEYS, 3))
-
     def _arrive(self, calls: int) -> None:
         """What was on its way when its process died takes effect now."""
         for _ in range(min(calls, len(self._late))):
@@ -203,7 +200,6 @@ class World:
             for consumer in region.consumers.values():
                 while taken := consumer.step():
                     done += taken
-            done += region.resolve.handle(KEYS).rows_written
         for source, target in permutations(self.regions.values(), 2):
             while carried := self._carry(source, target, 1000):
                 done += carried
@@ -222,7 +218,9 @@ class World:
                 view = images.view(key, [images.read(key.state_key, body) for body in rows.values()])
                 cached = region.cache.get(key)
                 edges = region.graph.edges(key)[1] if SCHEMA.keys[key.state_key].edge else None
-                finals[key] = Final(rows, view.decoded(), cached.decoded() if cached else None, edges)
+                versions = {owner: images.read(key.state_key, body).version for owner, body in rows.items()}
+                shown = cached.decoded() if cached else None
+                finals[key] = Final(rows, view.decoded(), shown, edges, versions)
             self.history.recorded += [
                 Committed(name, Key(told.player_id, told.state_key), cause)
                 for player in PLAYERS

@@ -12,6 +12,7 @@ there now.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -59,9 +60,9 @@ class _Done:
 class Apply:
     """The stage, in one region.
 
-    `kept_max` is for a region that is alone: so many working copies are kept from batch to batch instead of being read
-    again. What is stale among them is found by the condition of its next write, as everywhere. With other regions it
-    must be 0, or their rows would not be seen.
+    So many working copies as `kept_max` says are kept from batch to batch instead of being read again. What is stale
+    among them is found by the condition of its next write, as everywhere; but not other regions' rows: whoever takes
+    those calls `forget_kept` when they have come.
     """
 
     def __init__(
@@ -84,6 +85,11 @@ class Apply:
         self._kept: dict[Key, Replica] = {}
         self._kept_max = kept_max
         self._kept_bytes_at_most = 0
+        self._forget = threading.Event()
+
+    def forget_kept(self) -> None:
+        """Have the next batch read all its rows. May be called from another thread."""
+        self._forget.set()
 
     def handle(self, records: Sequence[StreamRecord]) -> Applied:
         """Process a batch of records, whole.
@@ -204,6 +210,9 @@ class Apply:
 
     def _replicas(self, items: Sequence[Item]) -> dict[Key, Replica]:
         """A working copy of every key that the items name."""
+        if self._forget.is_set():
+            self._forget.clear()  # before the rows are read: those that come meanwhile set it again
+            self._kept.clear()
         keys = dict.fromkeys([key for item in items for key in item.keys])
         replicas = {key: kept for key in keys if (kept := self._kept.pop(key, None))}
         for key, stored in self._store.load([key for key in keys if key not in replicas]).items():

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from playerstate.core.check import unknown_key
+from playerstate.core.fitting import ROW_BYTES_MAX
 from playerstate.core.model import Key
 from playerstate.core.replica import Replica, Write
-from playerstate.core.resolution import must_write
+from playerstate.core.resolution import must_join, must_write, sides_of
 from playerstate.core.schema import Schema
 from playerstate.core.wire import row_readers
 from playerstate.ports.clock import Clock
@@ -48,6 +50,11 @@ class Resolve:
         again = [write.key for write, ok in zip(writes, committed, strict=True) if not ok]
         return Resolved(sum(committed), again)
 
+    def check(self, key: Key) -> None:
+        """Raise `InvalidUpdate` unless the schema has the key."""
+        if key.state_key not in self._schema.keys:
+            raise unknown_key(key.state_key, self._schema.keys, "$.state_key")
+
     def _write_for(self, key: Key, stored: dict[str, bytes]) -> Write | None:
         reader = self._readers[key.state_key]
         rows = {region: reader.decode(body) for region, body in stored.items()}
@@ -55,4 +62,11 @@ class Resolve:
         own = stored.get(self._region)
         replica = Replica(key, spec, self._schema.version, self._region, rows, own)
         now = self._clock.now_ms()
-        return replica.write_joined(now) if must_write(replica, rows, now) else None
+        if not must_write(replica, rows, now):
+            return None
+        gave = bool(replica.because)
+        joins = must_join(rows, self._region)
+        write = replica.write_joined(now, sides_of(rows, spec) if joins else [])
+        if joins and not gave and len(write.new) > ROW_BYTES_MAX:
+            return None  # no row can hold it all; readers go on joining
+        return write

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from playerstate.core.model import Transition
 
-_Name: TypeAlias = tuple[str, str, int]
-"""State key, region and first step: what tells a player's transitions apart."""
+_Name: TypeAlias = tuple[str, str, str]
+"""State key, region and version: what tells a player's transitions apart."""
 
 
 class MemoryAudit:
@@ -63,4 +63,4 @@ class MemoryAudit:
 
 
 def _name(transition: Transition) -> _Name:
-    return transition.state_key, transition.region, transition.first
+    return transition.state_key, transition.region, transition.version

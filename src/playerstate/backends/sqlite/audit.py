@@ -8,12 +8,15 @@ from pathlib import Path
 import msgspec
 
 from playerstate.backends.sqlite.database import Database, insert_many
-from playerstate.core.model import Cause, Transition
+from playerstate.core.model import Cause, Side, Transition
 from playerstate.core.numbers import pack, unpack_extension
 
 _decode_causes = msgspec.msgpack.Decoder(list[Cause], ext_hook=unpack_extension).decode
+_decode_sides = msgspec.msgpack.Decoder(list[Side]).decode
 
-_COLUMNS = "player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes"
+_COLUMNS = (
+    "player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes, sides"
+)
 _LATEST_FIRST = "ORDER BY written_at DESC, last DESC, state_key"
 _WRITTEN_AT = 5
 _INSERT = f"INSERT INTO transitions ({_COLUMNS})"
@@ -40,6 +43,7 @@ class SqliteAudit:
                 bytes(t.before),
                 bytes(t.after),
                 pack(t.causes),
+                pack(t.sides) if t.sides else None,
             )
             for t in transitions
         ]
@@ -75,8 +79,8 @@ class SqliteAudit:
         self._database.close()
 
 
-def _transition(row: tuple[str, str, str, int, int, int, str, str, bytes, bytes, bytes]) -> Transition:
-    player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes = row
+def _transition(row: tuple[str, str, str, int, int, int, str, str, bytes, bytes, bytes, bytes | None]) -> Transition:
+    player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes, sides = row
     return Transition(
         player_id,
         state_key,
@@ -89,4 +93,5 @@ def _transition(row: tuple[str, str, str, int, int, int, str, str, bytes, bytes,
         msgspec.Raw(before),
         msgspec.Raw(after),
         _decode_causes(causes),
+        _decode_sides(sides) if sides else [],
     )

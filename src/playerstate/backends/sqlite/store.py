@@ -10,6 +10,7 @@ from playerstate.backends.sqlite.database import Database, insert_many
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
 from playerstate.core.version_vector import later
+from playerstate.errors import StartRefused
 from playerstate.ports.replication import Arrival
 from playerstate.ports.store import Change
 
@@ -30,11 +31,29 @@ _JUST_AFTER_HASH = "$"  # the character after `#`: `gold$` lies beyond every `go
 
 
 class SqliteStore:
-    """A `Store` that takes `Arrivals`; its `changes` are the `Changes` of the same file."""
+    """A `Store` that takes `Arrivals`; its `changes` are the `Changes` of the same file.
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path, "store")
+    Raises `Unavailable` if the file is not `there_already`, and must be.
+    """
+
+    def __init__(self, path: Path, *, there_already: bool = False) -> None:
+        self._database = Database(path, "store", there_already=there_already)
         self.changes = SqliteChanges(self._database)
+
+    def stamp(self, region: str, *, first: bool) -> None:
+        """Make sure that the file is the region's own: dots must never be handed out from another's, or a second time.
+
+        A file without a name gets it if this is the `first` time. Raises `StartRefused` for any other.
+        """
+        with self._database.transaction() as connection:
+            named = [name for (name,) in connection.execute("SELECT region FROM about")]
+            if not named and first:
+                connection.execute("INSERT INTO about (region) VALUES (?)", (region,))
+            elif named != [region]:
+                raise StartRefused(
+                    f"store.db is {named[0] if named else 'another file'}, not the store of {region}: a region whose "
+                    "store was lost or set back must come back under a new name, see `playerstate restore`"
+                )
 
     def load(self, keys: Sequence[Key]) -> dict[Key, dict[str, bytes]]:
         """All regions' rows of each key."""
