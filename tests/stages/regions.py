@@ -11,6 +11,7 @@ from playerstate.backends.memory.dead_letters import MemoryDeadLetters
 from playerstate.backends.memory.store import MemoryStore
 from playerstate.core.images import Images
 from playerstate.core.model import Key, Update, View
+from playerstate.core.row import Row
 from playerstate.core.schema import parse_schema
 from playerstate.core.wire import encode_record, encode_update
 from playerstate.ports.stream import StreamRecord
@@ -47,6 +48,10 @@ class Region:
         self.resolve = Resolve(SCHEMA, name, self.store, clock)
         self.carried: dict[str, int] = {}
         self._images = Images(SCHEMA)
+
+    def row(self, key: Key, body: bytes) -> Row[Any]:
+        """A stored row of a key."""
+        return self._images.read(key.state_key, body).row
 
     def view(self, key: Key) -> View:
         """What readers see here."""
