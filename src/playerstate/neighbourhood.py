@@ -47,8 +47,12 @@ class Neighbourhood:
     def links(self) -> dict[str, Link]:
         """The ways that lead here, by the region where they begin."""
         with self._lock:
-            for source in self._deployment.plan().living():
-                if source != self._region and source not in self._links:
+            plan = self._deployment.plan()
+            for source, region in plan.regions.items():
+                if source in self._links or source == self._region:
+                    continue
+                # what a retired one has left is brought as long as it is there
+                if region.retired is None or (self._deployment.path / region.folder / "store.db").is_file():
                     self._links[source] = self._link_from(source)
             return dict(self._links)
 

@@ -64,7 +64,7 @@ class Link:
     """The way from one region to this one: asynchronous, in any order of keys, at least once, the latest of each row.
 
     A link that begins, or whose source has let go of changes that it had still to carry, first copies all rows that the
-    source holds, other regions' too: a region that was restored finds its own past in them.
+    source holds, other regions' too: a region that was restored finds its own past in them. `copied` says that it has.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class Link:
         self._replicate = Replicate(source, arrivals)
         self._opened: Source | None = None
         self._held: deque[tuple[float, Change]] = deque()
-        self._read_to = 0
         self.position = checkpoints.load(self.name)
         self._read_to = self.position
+        self.copied = self.position > 0
 
     def carry(self) -> int:
         """Carry what is due; how much that was. Raises `NotNow` if it could not be done."""
@@ -121,7 +121,7 @@ class Link:
         if self._held:
             return False
         head = changes.head()
-        if self._read_to == 0 or self._read_to > head:  # the link begins, or the source's file is another one
+        if not self.copied or self._read_to > head:  # the link begins, or the source's file is another one
             return True
         following = changes.read(self._read_to, 1) if head > self._read_to else []
         return bool(following) and following[0].position > self._read_to + 1
@@ -139,9 +139,10 @@ class Link:
                 if arrival.region != self._target
             ]
             copied += self._arrivals.receive(arrivals) if arrivals else 0
-        log.info("copied all rows of another region", source=self.source, news=copied)
+        self.copied = True
         self._read_to = self.position = head
         if head:
+            log.info("copied all rows of another region", source=self.source, news=copied)
             self._checkpoints.save(self.name, head)
         return copied
 
