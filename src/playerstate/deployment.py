@@ -89,6 +89,12 @@ class Plan(msgspec.Struct, frozen=True):
             raise RegionRefused(f"{by} cannot take over the rights of {gone}")
         return self.with_region(gone, msgspec.structs.replace(region, retired=Retirement(at, by)))
 
+    def with_successor(self, predecessor: str, name: str, *, at: int) -> Plan:
+        """The plan with a region under a new name, in the folder where it was under another."""
+        region = self.regions[predecessor]
+        gone = msgspec.structs.replace(region, folder="", retired=Retirement(at, name))
+        return self.with_region(predecessor, gone).with_region(name, Region(region.folder))
+
     def with_way(self, source: str, target: str, settings: LinkSettings) -> Plan:
         """The plan with another way between two regions, in one direction."""
         return msgspec.structs.replace(self, ways={**self.ways, f"{source}>{target}": settings})

@@ -128,7 +128,14 @@ def consumers(
                 return [ApplyConsumer(stream, parts.checkpoints, apply, changes)]
             resolve = Resolve(schema, region, parts.store, clock)
             return [
-                ApplyConsumer(stream, parts.checkpoints, apply, changes, carried_to=neighbourhood.carried_to),
+                ApplyConsumer(
+                    stream,
+                    parts.checkpoints,
+                    apply,
+                    changes,
+                    carried_to=neighbourhood.carried_to,
+                    ready=neighbourhood.ready,
+                ),
                 ReplicateConsumer(neighbourhood.links, apply.forget_kept),
                 ResolveConsumer(parts.queues["resolve"], resolve, parts.dead_letters, clock),
             ]
