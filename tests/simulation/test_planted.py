@@ -35,7 +35,7 @@ def larger_number(monkeypatch: pytest.MonkeyPatch) -> None:
 def gift_without_a_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rights that are given without a step of their own."""
 
-    def give(replica: Replica, now: int) -> bool:
+    def give(replica: Replica, *_: object) -> bool:
         data_type = resolution.DATA_TYPES[replica.spec.type]
         if not isinstance(data_type, resolution.Escrowed):
             return False

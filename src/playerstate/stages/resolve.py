@@ -8,7 +8,7 @@ done, by this region or by another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from playerstate.core.model import Key
@@ -28,13 +28,22 @@ class Resolved(NamedTuple):
 
 
 class Resolve:
-    """The stage, in one region."""
+    """The stage, in one region. `retired` tells which regions are gone, and who is the heir of each."""
 
-    def __init__(self, schema: Schema, region: str, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        region: str,
+        store: Store,
+        clock: Clock,
+        *,
+        retired: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._schema = schema
         self._region = region
         self._store = store
         self._clock = clock
+        self._retired = retired
         self._readers = row_readers(schema)
 
     def handle(self, keys: Sequence[Key]) -> Resolved:
@@ -55,4 +64,4 @@ class Resolve:
         own = stored.get(self._region)
         replica = Replica(key, spec, self._schema.version, self._region, rows, own)
         now = self._clock.now_ms()
-        return replica.write_joined(now) if must_write(replica, rows, now) else None
+        return replica.write_joined(now) if must_write(replica, rows, now, self._retired()) else None
