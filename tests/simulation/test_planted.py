@@ -13,10 +13,11 @@ from playerstate.backends.memory.store import MemoryStore
 from playerstate.core import producers, resolution
 from playerstate.core.model import View
 from playerstate.core.replica import Replica, Write
-from playerstate.core.types import bounded_counter, counter, inventory
+from playerstate.core.types import bounded_counter, counter, escrow, inventory
 from playerstate.core.version_vector import VersionVector
 from playerstate.ports.cache import Put
 from playerstate.simulation.run import run, shortest
+from playerstate.stages import retire
 
 SEEDS_MAX = 40
 STEPS = 500
@@ -75,6 +76,32 @@ def cache_without_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MemoryCache, "_offer", offer)
 
 
+def rows_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a region that is gone told one other only stays there."""
+    for module in (resolution, retire):
+        monkeypatch.setattr(module, "left_behind", lambda *_: False)
+
+
+def rights_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retirement that takes nothing over."""
+    for module in (resolution, retire):
+        monkeypatch.setattr(module, "take_over", lambda *_: 0)
+
+
+def rights_taken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A take-over that does not see what was taken over before."""
+    real = escrow.take_over
+
+    def take_over(accounts: Mapping[str, Any], heir: str, gone: str, starting: Mapping[str, int]) -> tuple[Any, int]:
+        forgotten = {r: escrow.pack(escrow.unpack(packed)._replace(taken={})) or 0 for r, packed in accounts.items()}
+        _, held = real(forgotten, heir, gone, starting)
+        own = escrow.unpack(accounts.get(heir))
+        taken = {**own.taken, gone: own.taken.get(gone, 0) + held}
+        return escrow.pack(own._replace(taken=taken)), held
+
+    monkeypatch.setattr(escrow, "take_over", take_over)
+
+
 @pytest.mark.parametrize(
     ("plant", "checkers"),
     [
@@ -83,6 +110,9 @@ def cache_without_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
         (memory_lost_on_join, {"once"}),
         (apply_without_its_condition, {"sums"}),
         (cache_without_comparison, {"never_backwards", "cache_in_step"}),
+        (rows_left_behind, {"converged"}),
+        (rights_left_behind, {"rights_come_back"}),
+        (rights_taken_twice, {"never_overspent", "at_rest"}),
     ],
 )
 def test_a_planted_bug_is_found(

@@ -25,6 +25,7 @@ from playerstate.stages.audit import Record
 from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
 from playerstate.stages.resolve import Resolve
+from playerstate.stages.retire import Retire
 
 REPEAT_SHARE = 0.1
 """Of the messages that queues deliver, how many they deliver again."""
@@ -61,6 +62,8 @@ class SimRegion:
         }
         self.lost: dict[Key, list[int]] = {key: [] for key in keys}
         """When the cache lost what it held of a key."""
+        self.retired: dict[str, str] = {}
+        """The regions that are gone, as far as this one has heard, and their heirs."""
         self.boots = 0
         self._schema = schema
         self._fate = fate
@@ -80,7 +83,8 @@ class SimRegion:
         graph, audit, letters = self._mortal(self.graph, self.audit, self.dead_letters)
         link_queue, audit_queue = self._mortal(*self.queues.values())
         self.accept = Accept(schema, stream, clock, Lanes(f"{self.name}.{self.boots}", 1))
-        self.resolve = Resolve(schema, self.name, store, clock)
+        self.resolve = Resolve(schema, self.name, store, clock, retired=lambda: self.retired)
+        self.retire = Retire(schema, self.name, store, clock, retired=lambda: self.retired)
         groups = [Group(link_queue, Wants.EDGES), Group(audit_queue, Wants.EVERYTHING)]
         apply = Apply(schema, self.name, store, letters, clock)
         project = Project(schema, self.name, store, cache, groups, clock)
