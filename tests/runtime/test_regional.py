@@ -19,6 +19,7 @@ from playerstate.core.wire import encode_call
 from playerstate.errors import Unavailable
 from playerstate.runtime.regional import (
     ATTEMPTS_MAX,
+    CALLS_MAX,
     Link,
     LinkSettings,
     ReplicateConsumer,
@@ -235,8 +236,16 @@ class Resolver:
         self.queue = MemoryQueue(self.clock, Random(2), attempts_max=10_000)
         self.dead_letters = MemoryDeadLetters()
         self.store = Contended(self.regions["a"].store)
-        resolve = Resolve(SCHEMA, "a", self.store, self.clock)  # type: ignore[arg-type]
-        self.consumer = ResolveConsumer(self.queue, resolve, self.dead_letters, self.clock, random=Random(3))
+        self.retired: dict[str, str] = {}
+        self.checkpoints = MemoryCheckpoints()
+        self.restart()
+
+    def restart(self) -> None:
+        """As after a start of the process."""
+        resolve = Resolve(SCHEMA, "a", self.store, self.clock, retired=lambda: self.retired)  # type: ignore[arg-type]
+        self.consumer = ResolveConsumer(
+            self.queue, resolve, self.checkpoints, self.dead_letters, self.clock, random=Random(3)
+        )
 
     def conflict(self) -> Key:
         """Two regions write one key without having heard of each other."""
@@ -252,9 +261,14 @@ class Contended:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self.lost = 0
+        self.loaded = 0
 
     def load(self, keys: list[Key]) -> object:
+        self.loaded += len(keys)
         return self._store.load(keys)
+
+    def keys(self, after: Key | None, limit: int) -> list[Key]:
+        return self._store.keys(after, limit)
 
     def commit(self, groups: list[list[Write]]) -> list[bool]:
         if self.lost:
@@ -329,3 +343,52 @@ def test_garbage_on_the_queue_stops_nothing(body: bytes) -> None:
     (letter,) = resolver.dead_letters.list()
     assert letter.body == body
     assert resolver.regions["a"].store.changes.read(0, 100)[-1].region == "a"
+
+
+def test_after_a_retirement_every_key_is_looked_at() -> None:
+    """Once, in bounded steps, also across a restart; what the region held can then be spent here."""
+    resolver = Resolver()
+    players = [f"p{n:03d}" for n in range(2 * CALLS_MAX + 5)]
+    for player in players:
+        resolver.regions.send("b", update({"player_id": player, "op": "add", "n": 2}, producer="b"))
+    resolver.regions.carry("b", "a")
+    assert resolver.consumer.step() == 0
+    resolver.retired["b"] = resolver.regions["a"].retired["b"] = "a"
+    assert resolver.consumer.step() == CALLS_MAX
+    resolver.restart()
+    assert [resolver.consumer.step() for _ in range(4)] == [CALLS_MAX, CALLS_MAX, 5, 0]
+    resolver.restart()
+    loaded = resolver.store.loaded
+    assert resolver.consumer.step() == 0
+    assert resolver.store.loaded == loaded
+    rows = resolver.regions["a"].store.load([Key(player, "gold") for player in players])
+    assert all("a" in regions for regions in rows.values())
+
+
+def test_keys_that_change_under_the_look_come_again() -> None:
+    """As calls, like any other."""
+    resolver = Resolver()
+    resolver.regions.send("b", add(2))
+    resolver.regions.carry("b", "a")
+    resolver.retired["b"] = "a"
+    resolver.store.lost = 1
+    assert resolver.consumer.step() == 1
+    while resolver.queue.depth():
+        resolver.clock.advance(1000)
+        resolver.consumer.step()
+    assert "a" in resolver.regions["a"].store.load([Key("ada", "gold")])[Key("ada", "gold")]
+
+
+def test_what_a_retired_region_had_spent_unknown_to_all_is_told() -> None:
+    """Once, among the dead letters: nothing can be done about it but by a person."""
+    resolver = Resolver()
+    resolver.retired["b"] = resolver.regions["a"].retired["b"] = "a"
+    resolver.regions.send("b", update({"op": "subtract", "n": 4}, producer="b"))
+    resolver.regions.send("a", update({"op": "subtract", "n": 10}))
+    resolver.regions.carry("b", "a")
+    for _ in range(3):
+        resolver.queue.send([encode_call(Key("ada", "gold"))])
+        resolver.consumer.step()
+    (letter,) = resolver.dead_letters.list()
+    assert (letter.stage, letter.code) == ("resolve", "overspent")
+    assert "ada/gold is below its minimum (it by 4)" in letter.reason
