@@ -34,4 +34,5 @@ def transition_of(notice: Notice) -> Transition | None:
         notice.before,
         notice.after,
         notice.because,
+        epoch=notice.epoch,
     )

@@ -10,19 +10,24 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from playerstate.core.model import Key, Op, Status
-from playerstate.core.resolution import RESOLVER
 from playerstate.core.version_vector import covers, parse_vector
-from playerstate.simulation.history import Committed, History, Sent
+from playerstate.simulation.elements import added_elements_stay
+from playerstate.simulation.erasing import epochs_of, erased, erased_keys
+from playerstate.simulation.history import Committed, History, Sent, SimIdentity, identity_of
 
 Checker: TypeAlias = Callable[[History], Iterator[str]]
-_Identity: TypeAlias = tuple[str, int, Key]
+_Identity: TypeAlias = SimIdentity
 
 
 def nothing_acknowledged_is_lost(history: History) -> Iterator[str]:
-    """Promise 1. Says nothing of updates whose sender does not know whether they were accepted."""
+    """Promise 1. Says nothing of updates whose sender does not know whether they were accepted.
+
+    Nor of keys that were erased: what was sent before may come to nothing that is remembered.
+    """
     known = {committed.identity for committed in _updates(history)}
+    erasures = erased_keys(history)
     for sent in history.sent:
-        if _identity(sent) not in known:
+        if _identity(sent) not in known and sent.update.first_key not in erasures:
             yield f"{_identity(sent)} was acknowledged in {sent.region} and has no outcome"
 
 
@@ -33,7 +38,7 @@ def once(history: History) -> Iterator[str]:
         regions[_identity(sent)].add(sent.region)
     seen = Counter(committed.identity for committed in _updates(history) if committed.cause.of is None)
     for identity, times in seen.items():
-        if times > 1 and len(regions[identity]) == 1:
+        if times > 1 and len(regions[identity]) <= 1:
             yield f"{identity} was processed {times} times"
 
 
@@ -62,7 +67,12 @@ def in_order(history: History) -> Iterator[str]:
 
 
 def sums(history: History) -> Iterator[str]:
-    """Promises 2 and 3, for numbers: in the end they are what was answered applied. Says nothing of other types."""
+    """Promises 2 and 3, for numbers: in the end they are what was answered applied. Says nothing of other types.
+
+    Of a key that was erased, only what rows of its last epoch say counts.
+    """
+    epochs = epochs_of(history)
+    lasting = {(c.identity, c.key) for c in _updates(history) if c.epoch == epochs[c.key]}
     updates = {(u.producer, u.sequence, u.first_key): u for u in history.unsure}
     updates |= {_identity(sent): sent.update for sent in history.sent}
     applied = {c.identity for c in _updates(history) if c.cause.of is None and c.cause.status is Status.APPLIED}
@@ -72,7 +82,8 @@ def sums(history: History) -> Iterator[str]:
             totals[key][""] = spec.start
     for identity in applied & updates.keys():
         for op in updates[identity].ops:
-            if op.op in ("add", "subtract") and isinstance(op.n, int):
+            counts = not epochs[op.key] or (identity, op.key) in lasting
+            if counts and op.op in ("add", "subtract") and isinstance(op.n, int):
                 totals[op.key][_item(op)] += op.n if op.op == "add" else -op.n
     for region, finals in history.finals.items():
         for key, final in finals.items():
@@ -138,9 +149,10 @@ def graph_in_step(history: History) -> Iterator[str]:
 def explained(history: History) -> Iterator[str]:
     """Promise 9: the history of a region names every cause that it has committed, once, and no other.
 
-    Says nothing of the values before and after.
+    Of a key that was erased, those of its last epoch, the erasure first. Says nothing of the values before and after.
     """
-    committed = Counter((c.region, c.key, c.cause.n) for c in history.committed)
+    epochs = epochs_of(history)
+    committed = Counter((c.region, c.key, c.cause.n) for c in history.committed if c.epoch == epochs[c.key])
     recorded = Counter((c.region, c.key, c.cause.n) for c in history.recorded)
     for place in sorted((committed - recorded) | (recorded - committed)):
         yield f"{place} was committed {committed[place]} times and is recorded {recorded[place]} times"
@@ -159,6 +171,8 @@ CHECKERS: tuple[Checker, ...] = (
     cache_in_step,
     graph_in_step,
     explained,
+    erased,
+    added_elements_stay,
 )
 
 
@@ -168,11 +182,11 @@ def violations(history: History) -> list[str]:
 
 
 def _identity(sent: Sent) -> _Identity:
-    return sent.update.producer, sent.update.sequence, sent.update.first_key
+    return identity_of(sent.update)
 
 
 def _updates(history: History) -> Iterator[Committed]:
-    return (committed for committed in history.committed if committed.cause.producer != RESOLVER)
+    return history.processed()
 
 
 def _keys(history: History) -> list[Key]:

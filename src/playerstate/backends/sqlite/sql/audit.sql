@@ -11,5 +11,14 @@ CREATE TABLE IF NOT EXISTS transitions (
     before         BLOB NOT NULL,
     after          BLOB NOT NULL,
     causes         BLOB NOT NULL,
+    epoch          INTEGER NOT NULL,
     UNIQUE (player_id, state_key, region, first)
 );
+
+-- How often keys were erased, of those that ever were: transitions of lower epochs are not kept.
+CREATE TABLE IF NOT EXISTS epochs (
+    player_id TEXT NOT NULL,
+    state_key TEXT NOT NULL,
+    epoch     INTEGER NOT NULL,
+    PRIMARY KEY (player_id, state_key)
+) WITHOUT ROWID;
