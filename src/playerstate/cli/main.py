@@ -16,6 +16,7 @@ from playerstate.cli.bench import bench
 from playerstate.cli.chaos import chaos
 from playerstate.cli.common import AsJson, ExitCode, exit_code_of, leave
 from playerstate.cli.demo import demo
+from playerstate.cli.erase import erase, export
 from playerstate.cli.read import get, history, watch
 from playerstate.cli.replay import replay
 from playerstate.cli.send import send
@@ -75,6 +76,8 @@ app.command()(replay)
 app.command()(demo)
 app.command()(bench)
 app.command()(chaos)
+app.command()(erase)
+app.command()(export)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(region.app, name="region")
 app.add_typer(schema.app, name="schema")

@@ -78,15 +78,18 @@ class Images:
     def notice(self, key: Key, region: str, old: bytes | None, after: Image, *, own: bool) -> Notice:
         """What is told of a write: the views around it, and its causes where the write is this region's own.
 
-        Replication may combine writes, so only the region that wrote a row knows why it changed.
+        Replication may combine writes, so only the region that wrote a row knows why it changed. What was erased is not
+        told again: the view before it is null.
         """
         player_id, state_key = key
+        row = after.row
         if old is None:
             before, before_version = self._unwritten[state_key], ""
         else:
             image = self.read(state_key, old)
             before, before_version = image.value, image.version
-        row = after.row
+            if image.row.epoch < row.epoch:
+                before = b"null"
         return Notice(
             player_id,
             state_key,
@@ -99,4 +102,5 @@ class Images:
             before_version,
             row.because if own else [],
             row.sides if own else [],
+            row.epoch,
         )
