@@ -20,7 +20,7 @@ from playerstate.ports.cache import Put
 from playerstate.simulation.run import Run, run, shortest
 
 SEEDS_MAX = 40
-STEPS = 1000
+STEPS = 500
 
 
 def larger_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +164,7 @@ def test_a_planted_bug_is_found(
     plant(monkeypatch)
     for seed in count():
         assert seed < SEEDS_MAX, "not found"
-        found = run(seed, STEPS)
+        found = run(seed, STEPS * (1 + seed % 2))  # some show late, some are mended when there is more time
         if checkers & _named(found):
             break
     short = shortest(found)
