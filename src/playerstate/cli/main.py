@@ -12,6 +12,7 @@ import click
 import typer
 
 from playerstate.cli import console, dead_letters, schema
+from playerstate.cli.backup import backup
 from playerstate.cli.bench import bench
 from playerstate.cli.chaos import chaos
 from playerstate.cli.common import AsJson, ExitCode, exit_code_of, leave
@@ -75,6 +76,7 @@ app.command()(replay)
 app.command()(demo)
 app.command()(bench)
 app.command()(chaos)
+app.command()(backup)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(schema.app, name="schema")
 app.command()(version)
