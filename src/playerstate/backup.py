@@ -90,8 +90,10 @@ def back_up(folder: Path, target: Path, *, progress: Progress = lambda _done, _t
     region = _region_of(folder)
     if os.path.lexists(target):
         raise BackupRefused(f"{target} is there already; a backup is made to a new place")
+    parent = target.absolute().parent
     try:
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".unfinished", dir=target.absolute().parent))
+        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".unfinished", dir=parent))
     except OSError as exc:
         raise BackupRefused(f"No backup can be made to {target}: {exc.strerror}") from exc
     try:
@@ -105,7 +107,7 @@ def back_up(folder: Path, target: Path, *, progress: Progress = lambda _done, _t
         if os.path.lexists(target):
             raise BackupRefused(f"{target} has come to be there meanwhile")
         work.rename(target)
-        _flush(target.absolute().parent)
+        _flush(parent)
     except OSError as exc:
         raise Unavailable(f"The backup {target} cannot be written: {exc.strerror}") from exc
     finally:

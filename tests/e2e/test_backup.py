@@ -150,12 +150,12 @@ def test_a_backup_of_a_busy_node_misses_nothing(busy: tuple[Path, Sender], tmp_p
 def test_a_backup_of_a_stopped_node_is_what_it_holds(data: Path, tmp_path: Path) -> None:
     """Every file that must last is in it, and nothing in the folder has changed."""
     before = {path.name: path.read_bytes() for path in data.iterdir() if path.is_file()}
-    report = back_up(data, tmp_path / "backup")
+    report = back_up(data, tmp_path / "backups" / "monday")
     assert {path.name: path.read_bytes() for path in data.iterdir() if path.is_file()} == before
     assert set(report.files) == before.keys() - {"node.lock"}
-    assert {path.name for path in (tmp_path / "backup").iterdir()} == {*report.files, ABOUT_FILE}
+    assert {path.name for path in (tmp_path / "backups" / "monday").iterdir()} == {*report.files, ABOUT_FILE}
     assert (report.region, report.rows, report.last_change) == ("local", len(PLAYERS) + 1, len(PLAYERS) + 1)
-    assert applied_after_a_start(tmp_path / "backup") == Counter(PLAYERS)
+    assert applied_after_a_start(tmp_path / "backups" / "monday") == Counter(PLAYERS)
 
 
 def test_a_copied_store_belongs_to_nobody(data: Path, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_backup_is_made_to_a_new_place(data: Path, tmp_path: Path) -> None:
     with pytest.raises(BackupRefused, match="no data folder"):
         back_up(tmp_path / "empty", tmp_path / "backup")
     with pytest.raises(BackupRefused, match="No backup can be made"):
-        back_up(data, tmp_path / "nowhere" / "backup")
+        back_up(data, data / "folder.json" / "backup")
     assert {path.name for path in tmp_path.iterdir()} == {"data", "empty", "dangling"}
 
 
