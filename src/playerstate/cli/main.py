@@ -12,6 +12,7 @@ import click
 import typer
 
 from playerstate.cli import console, dead_letters, region, schema
+from playerstate.cli.backup import backup
 from playerstate.cli.bench import bench
 from playerstate.cli.chaos import chaos
 from playerstate.cli.common import AsJson, ExitCode, exit_code_of, leave
@@ -78,6 +79,7 @@ app.command()(bench)
 app.command()(chaos)
 app.command()(erase)
 app.command()(export)
+app.command()(backup)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(region.app, name="region")
 app.add_typer(schema.app, name="schema")
