@@ -202,14 +202,11 @@ def _count_rows(store_path: Path) -> int:
 
 def _mark_as_backup(store_path: Path, region: str) -> None:
     """Have the copied store belong to no region, so that it serves nobody until it is restored as a new one."""
-    database = Database(store_path, "store")
+    store = SqliteStore(store_path)
     try:
-        with database.transaction() as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS about (region TEXT NOT NULL)")
-            connection.execute("DELETE FROM about")
-            connection.execute("INSERT INTO about (region) VALUES (?)", (f"backup of {region}",))
+        store.rename(f"a backup of {region}")
     finally:
-        database.close()
+        store.close()
 
 
 def _region_of(folder: Path) -> str:

@@ -162,7 +162,7 @@ def test_a_copied_store_belongs_to_nobody(data: Path, tmp_path: Path) -> None:
     """It says so itself, so that moving it into place does not make it a region's."""
     back_up(data, tmp_path / "backup")
     database = Database(tmp_path / "backup" / "store.db", "store")
-    assert database.read("SELECT region FROM about") == [("backup of local",)]
+    assert database.read("SELECT region FROM about") == [("a backup of local",)]
     database.close()
 
 

@@ -40,6 +40,14 @@ def leave(code: ExitCode) -> NoReturn:
     raise typer.Exit(code)
 
 
+def confirmed(question: str) -> bool:
+    """Whether somebody says yes; who is not there does not."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
+
+
 def exit_code_of(error: PlayerStateError) -> ExitCode:
     """The exit code that says what kind of error this is."""
     refused = isinstance(error, (BackupRefused, InvalidUpdate, RegionRefused, SchemaRefused))

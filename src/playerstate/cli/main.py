@@ -20,6 +20,7 @@ from playerstate.cli.demo import demo
 from playerstate.cli.erase import erase, export
 from playerstate.cli.read import get, history, watch
 from playerstate.cli.replay import replay
+from playerstate.cli.restore import restore
 from playerstate.cli.send import send
 from playerstate.cli.serve import serve
 from playerstate.errors import PlayerStateError
@@ -80,6 +81,7 @@ app.command()(chaos)
 app.command()(erase)
 app.command()(export)
 app.command()(backup)
+app.command()(restore)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(region.app, name="region")
 app.add_typer(schema.app, name="schema")
