@@ -22,7 +22,8 @@ from playerstate.cli.common import ExitCode
 from playerstate.cli.main import run
 from playerstate.core.model import View
 from playerstate.trials.readers import cache_url
-from playerstate.trials.run import REGIONS, TrialOptions, Trials
+from playerstate.trials.report import TrialOptions
+from playerstate.trials.run import REGIONS, Trials
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="faults are inflicted through /proc and prlimit")
 
@@ -41,6 +42,15 @@ def processes_of(folder: Path) -> list[str]:
             if str(folder) in line:
                 found.append(line)
     return found
+
+
+def holds_rows(store: Path) -> bool:
+    """Whether anything has been applied here."""
+    try:
+        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+            return bool(connection.execute("SELECT 1 FROM rows LIMIT 1").fetchall())
+    except sqlite3.OperationalError:  # there is no such file, or no such table yet
+        return False
 
 
 def last_line(capsysbinary: pytest.CaptureFixture[bytes]) -> dict[str, Any]:
@@ -104,7 +114,7 @@ def test_an_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "playerstate.cli.main", "chaos", "--real", "--rounds", "1000", "--regions", "2"]
     trials = subprocess.Popen([*command, "--data", str(folder), "--json"], stdout=subprocess.PIPE)
     deadline = time.monotonic() + 60
-    while not all((folder / region / "queue-audit.db-wal").exists() for region in REGIONS[:2]):
+    while not all(holds_rows(folder / region / "store.db") for region in REGIONS[:2]):
         assert time.monotonic() < deadline, "no traffic"
         time.sleep(0.05)
     assert processes_of(folder)

@@ -44,7 +44,7 @@ def chaos(
     configure_logging(LogLevel.ERROR, as_json=as_json)
     if real:
         from playerstate.cli import trying
-        from playerstate.trials.run import TrialOptions
+        from playerstate.trials.report import TrialOptions
 
         leave(trying.run(data, TrialOptions(rounds, seed, regions), as_json=as_json))
     leave(_simulate(seed, seeds, steps, regions, as_json=as_json))

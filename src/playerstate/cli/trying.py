@@ -14,7 +14,9 @@ import msgspec
 
 from playerstate.cli import console
 from playerstate.cli.common import ENDING_SIGNALS, ExitCode
-from playerstate.trials.run import RoundReport, TrialOptions, TrialReport, Trials, run_trials
+from playerstate.trials.processes import check_platform
+from playerstate.trials.report import RoundReport, TrialOptions, TrialReport
+from playerstate.trials.run import Trials, run_trials
 
 REPORT_FILE = "chaos.json"
 SHOWN_MAX = 20
@@ -28,10 +30,14 @@ def run(
     as_json: bool,
     before_reckoning: Callable[[Trials], None] = lambda _: None,
 ) -> ExitCode:
-    """Run and show trials. `before_reckoning` is for tests, which plant what must be found."""
+    """Run and show trials. `before_reckoning` is for tests, which plant what must be found.
+
+    Raises `StartRefused` if they cannot be run here.
+    """
     if data is not None and data.exists() and any(data.iterdir()):
         console.note(f"{data} is not empty; the trials need an empty folder, for they break what is in it")
         return ExitCode.USAGE
+    check_platform()
     folder = data or Path(tempfile.mkdtemp(prefix="playerstate-chaos-"))
     see = _quiet if as_json else _see
     with _one_interrupt():

@@ -12,8 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
-import msgspec
-
 from playerstate.deployment import Deployment
 from playerstate.errors import PlayerStateError, StartRefused
 from playerstate.simulation.history import History, Sent
@@ -23,8 +21,9 @@ from playerstate.trials.facts import Facts
 from playerstate.trials.faults import Fault, draw
 from playerstate.trials.inflict import Inflictor
 from playerstate.trials.look import look_at_all
-from playerstate.trials.processes import RegionProcess, check_platform
+from playerstate.trials.processes import RegionProcess
 from playerstate.trials.readers import Reader
+from playerstate.trials.report import RoundReport, TrialOptions, TrialReport
 from playerstate.trials.settling import lagging, settle
 from playerstate.trials.traffic import SCHEMA, GameServer, game_toml
 
@@ -47,56 +46,13 @@ ACKNOWLEDGED_WITHIN_S = 40.0
 SETTLED_WITHIN_S = 90.0
 
 
-class TrialOptions(msgspec.Struct, frozen=True):
-    """How many rounds, in how many regions, drawn from which seed."""
-
-    rounds: int = 10
-    seed: int = 0
-    regions: int = 3
-
-
-class RoundReport(msgspec.Struct):
-    """What a round came to. `unknown` and `refused` count deliveries, `acknowledged` and `applied` updates.
-
-    `settled_s` is how long it took to come to rest once everything was put right; None if it did not.
-    """
-
-    number: int
-    faults: list[str]
-    acknowledged: int
-    applied: int
-    unknown: int
-    refused: int
-    reads: int
-    settled_s: float | None
-    seconds: float
-    violations: list[str]
-
-
-class TrialReport(msgspec.Struct):
-    """What all rounds came to. The first round in which something is wrong is the last."""
-
-    seed: int
-    regions: int
-    interrupted: bool = False
-    rounds: list[RoundReport] = []
-    violations: list[str] = []
-    seconds: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was wrong."""
-        return not self.violations
-
-
 class Trials:
     """A deployment in a folder, which must be empty, and what was done to it. `close` ends all its processes.
 
-    Raises `StartRefused` if a folder cannot be used, or this is no system on which faults can be inflicted.
+    Raises `StartRefused` if a folder cannot be used. Whether faults can be inflicted here, `check_platform` says.
     """
 
     def __init__(self, folder: Path, options: TrialOptions) -> None:
-        check_platform()
         self.options = options
         self.deployment = Deployment.make(folder, REGIONS[: options.regions])
         self.processes: dict[str, RegionProcess] = {}
