@@ -98,6 +98,45 @@ def test_a_torn_log(folder: Path) -> None:
     assert seen == set(range(5)), "the log was not torn where it matters"
 
 
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from conformance.graph import SCHEMA
+from conformance.graph_writer import KEYS, targets_at, version
+from playerstate.backends.ladybug.graph import LadybugGraph
+from playerstate.errors import OutcomeUnknown, Unavailable
+
+graph = LadybugGraph(Path(sys.argv[1]), SCHEMA, buffer_pool_bytes=64 * 1024 * 1024)
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+told, failed = 0, set()
+for number in range(1, 200):
+    if number % 40 == 10:
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((number - 10) * 500, hard))
+    if number % 40 == 15:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    try:
+        graph.sync(version(number))
+    except (OutcomeUnknown, Unavailable) as exc:
+        failed.add(type(exc).__name__)
+    else:
+        told = number
+        assert [graph.edges(key) for key in KEYS] == [(told, targets_at(told))] * len(KEYS), number
+assert told == 199, told
+assert failed == {"OutcomeUnknown", "Unavailable"}, failed
+graph.close()
+"""
+
+
+def test_a_full_disk(folder: Path) -> None:
+    """What cannot be written is said, and nothing waits for ever; once there is room, everything goes on by itself."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", FULL_DISK, str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=90, check=False)
+    assert ended.returncode == 0, ended.stderr
+    with closing(opened(folder)) as graph:
+        assert check_whole(graph) == 199
+
+
 def test_a_folder_that_another_process_has_open(folder: Path) -> None:
     """The folder is refused while another process has it, with words that say so, and is free once that has ended."""
     with writing(folder, 1) as process:
