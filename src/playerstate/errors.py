@@ -7,9 +7,11 @@
     │   ├── Unavailable        a part does not answer
     │   └── SlowDown           more than can be handled; `retry_after_s` says when
     ├── OutcomeUnknown         indefinite: repeat only with the same producer and sequence
+    ├── BackupRefused          no backup can be made so, or what is there is no whole one
     ├── InvariantViolated      a promise is broken: stop, and tell a person
     └── StartRefused           the node cannot run on this folder or with these settings
         ├── SchemaRefused      the game's schema is wrong, or does not fit the stored state
+        ├── RegionRefused      a deployment's regions cannot be changed like that
         └── FolderInUse        another node runs on the folder
 
 Drivers' own errors are translated at the edge, `from exc`; they never reach a stage.
@@ -68,6 +70,10 @@ class OutcomeUnknown(PlayerStateError):
     """
 
 
+class BackupRefused(PlayerStateError):
+    """A backup cannot be made from there or to there, or what is there is not, or no longer, a whole backup."""
+
+
 class InvariantViolated(PlayerStateError):
     """Something that must never be was seen. The process should stop, and a person should look."""
 
@@ -78,6 +84,10 @@ class StartRefused(PlayerStateError):
 
 class SchemaRefused(StartRefused):
     """The game's schema is wrong, or does not fit the state that is stored already."""
+
+
+class RegionRefused(StartRefused):
+    """A deployment's regions cannot be changed like that."""
 
 
 class FolderInUse(StartRefused):

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,18 +18,25 @@ from playerstate.errors import FolderInUse, SchemaRefused, StartRefused
 
 FORMAT_VERSION = 1
 DEFAULT_REGION = "local"
+FOLDER_FILE = "folder.json"
 SCHEMA_FILE = "schema.json"
 """The schema that the folder's state was written under."""
 
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
-class _About(msgspec.Struct):
-    """What `folder.json` says. `marker` is the folder's own, so that a cache can be known to belong to it."""
+class About(msgspec.Struct):
+    """What `folder.json` says. `marker` is the folder's own, so that a cache can be known to belong to it.
+
+    `stamped` says that the store has been given the region's name, so that a store without one is not its own.
+    `predecessors` are the names that the region had before it was restored.
+    """
 
     format: int
     region: str
     marker: str
+    stamped: bool = False
+    predecessors: list[str] = []
 
 
 class DataFolder:
@@ -50,6 +58,7 @@ class DataFolder:
         except BaseException:
             os.close(self._lock)
             raise
+        self.about = about
         self.region = about.region
         self.marker = about.marker
 
@@ -65,10 +74,16 @@ class DataFolder:
         kept = self.path / SCHEMA_FILE
         if kept.exists():
             check_successor(_read_kept_schema(kept), schema)
-        _write(kept, format_schema(schema))
+        write_file(kept, format_schema(schema))
         if not own.exists() or own.read_bytes() != text.encode():
-            _write(own, text.encode())
+            write_file(own, text.encode())
         return schema
+
+    def note_stamped(self) -> None:
+        """Remember that the store bears the region's name."""
+        if not self.about.stamped:
+            self.about = msgspec.structs.replace(self.about, stamped=True)
+            write_about(self.path, self.about)
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -83,27 +98,48 @@ class DataFolder:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
-    def _read_about(self, region: str | None) -> _About:
-        file = self.path / "folder.json"
-        if not file.exists():
-            about = _About(FORMAT_VERSION, region or DEFAULT_REGION, secrets.token_hex(8))
-            if not _REGION.fullmatch(about.region):
-                raise StartRefused(f"{about.region!r} is no region: letters, digits, `.`, `_` and `-`")
-            _write(file, msgspec.json.encode(about))
+    def _read_about(self, region: str | None) -> About:
+        if not (self.path / FOLDER_FILE).exists():
+            about = new_about(region or DEFAULT_REGION)
+            check_region_name(about.region)
+            write_about(self.path, about)
             return about
-        try:
-            raw = msgspec.json.decode(_read(file), type=dict)
-            if raw.get("format", 0) > FORMAT_VERSION:
-                raise StartRefused(
-                    f"{self.path} was written by a newer version of playerstate (its format is {raw['format']}, this "
-                    f"one knows up to {FORMAT_VERSION})"
-                )
-            about = msgspec.convert(raw, _About)
-        except (msgspec.DecodeError, TypeError) as exc:
-            raise StartRefused(f"{file} cannot be read: {exc}") from exc
+        about = read_about(self.path)
         if region is not None and region != about.region:
             raise StartRefused(f"{self.path} belongs to the region {about.region}, not to {region}")
         return about
+
+
+def new_about(region: str, *, predecessors: Sequence[str] = (), stamped: bool = False) -> About:
+    """What is said of a folder that begins."""
+    return About(FORMAT_VERSION, region, secrets.token_hex(8), stamped, list(predecessors))
+
+
+def read_about(folder: Path) -> About:
+    """What is said of a folder. Raises `StartRefused` if that cannot be read."""
+    file = folder / FOLDER_FILE
+    try:
+        raw = msgspec.json.decode(_read(file), type=dict)
+        if raw.get("format", 0) > FORMAT_VERSION:
+            raise StartRefused(
+                f"{folder} was written by a newer version of playerstate (its format is {raw['format']}, this one "
+                f"knows up to {FORMAT_VERSION})"
+            )
+        about: About = msgspec.convert(raw, About)
+    except (msgspec.DecodeError, TypeError) as exc:
+        raise StartRefused(f"{file} cannot be read: {exc}") from exc
+    return about
+
+
+def write_about(folder: Path, about: About) -> None:
+    """Say it."""
+    write_file(folder / FOLDER_FILE, msgspec.json.encode(about))
+
+
+def check_region_name(name: str) -> None:
+    """Raise `StartRefused` unless this can be a region's name: it stands in versions and in the names of files."""
+    if not _REGION.fullmatch(name):
+        raise StartRefused(f"{name!r} is no region: letters, digits, `.`, `_` and `-`")
 
 
 def starter_schema() -> str:
@@ -142,7 +178,7 @@ def _read(path: Path) -> bytes:
         raise StartRefused(f"{path} cannot be read: {exc.strerror}") from exc
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """Replace a file at once and durably: a crash leaves the old one or the new one.
 
     Raises `StartRefused` if it cannot be written.

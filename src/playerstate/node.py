@@ -24,8 +24,10 @@ from playerstate.backends.ladybug.graph import LadybugGraph
 from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.core.answers import StageStats, Stats
 from playerstate.core.model import Stage
-from playerstate.errors import PlayerStateError, Unavailable
+from playerstate.deployment import Deployment
+from playerstate.errors import PlayerStateError, StartRefused, Unavailable
 from playerstate.folder import DataFolder
+from playerstate.neighbourhood import Neighbourhood, is_regional
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import KEPT_AFTER_USE, Report, dead_message
 from playerstate.runtime.crew import Crew, Role
@@ -62,11 +64,13 @@ class Node:
     def __init__(self, path: Path, *, schema_text: str | None = None, options: Options | None = None) -> None:
         log_to_stderr()
         options = options or Options()
-        self._clock = SystemClock()
         self._closing = threading.Event()
         with contextlib.ExitStack() as opened:
-            folder = DataFolder(path, region=options.region)
+            deployment = Deployment.around(path)
+            region = _region_of(deployment, path, options.region)
+            folder = DataFolder(path, region=region)
             opened.callback(folder.close)
+            self._clock = deployment.clock_of(folder.region) if deployment else SystemClock()
             self.schema = folder.schema(schema_text)
             self.region = folder.region
             self._valkey: ValkeyServer | None = None
@@ -77,8 +81,13 @@ class Node:
                 self._valkey.start()
                 opened.callback(self._valkey.stop)
             self.cache_url = self._valkey.url if self._valkey else str(options.cache_url)
-            self._parts = FolderParts.open(path, self.cache_url)
+            self._parts = FolderParts.open(path, self.cache_url, regional=is_regional(path))
             opened.callback(self._parts.close)
+            self._parts.store.stamp(folder.region, first=not folder.about.stamped)
+            folder.note_stamped()
+            self._around = Neighbourhood.around(path, folder.region, self._parts.store, self._parts.checkpoints)
+            if self._around:
+                opened.callback(self._around.close)
             if self._valkey is None:
                 self._claim_cache(folder.marker)
             self._distrust_checkpoints()
@@ -118,6 +127,9 @@ class Node:
         lags: dict[Stage, int] = {name: queue.depth() for name, queue in parts.queues.items()}
         lags["apply"] = parts.stream.head() - parts.checkpoints.load("apply")
         lags["project"] = parts.store.changes.head() - parts.checkpoints.load("project")
+        links = reports[Role.APPLY].links
+        if self._around:
+            lags["replicate"] = sum(links.values())
         return Stats(
             self.region,
             {name: msgspec.structs.replace(stages.get(name, StageStats()), lag=lag) for name, lag in lags.items()},
@@ -125,6 +137,7 @@ class Node:
             reports[Role.FOLLOW].freshness_ms,
             parts.dead_letters.count(),
             reports[Role.APPLY].rows_written,
+            links,
         )
 
     def close(self) -> None:
@@ -176,7 +189,7 @@ class Node:
             return crew
 
         def threads(role: Role, on_progress: Callable[[], None] = lambda: None) -> CrewHandle:
-            made = consumers(role, self.schema, self.region, self._parts, graph)
+            made = consumers(role, self.schema, self.region, self._parts, graph, self._around)
             crew = Crew(made, on_progress=on_progress)
             crew.start()
             return keep(role, crew)
@@ -238,3 +251,16 @@ class Node:
     def _stop_supervisor(self) -> None:
         self._closing.set()
         self._supervisor.join()
+
+
+def _region_of(deployment: Deployment | None, path: Path, wanted: str | None) -> str | None:
+    """The region that a folder is for, as its deployment says. Raises `StartRefused` if that region is retired."""
+    if deployment is None:
+        return wanted
+    plan, folder = deployment.plan(), path.absolute().name
+    region = plan.of_folder(folder)
+    if region is None:
+        retired = next(name for name in plan.retired() if plan.regions[name].folder == folder)
+        by = plan.regions[retired].retired
+        raise StartRefused(f"The region {retired} is retired; {by.by if by else 'another'} has taken over its rights")
+    return region

@@ -16,14 +16,17 @@ from playerstate.backends.valkey.cache import ValkeyCache
 from playerstate.core.groups import Wants
 from playerstate.core.model import Stage
 from playerstate.core.schema import Schema
+from playerstate.neighbourhood import Neighbourhood
 from playerstate.ports.graph import Graph
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
 from playerstate.runtime.crew import Role
+from playerstate.runtime.regional import ReplicateConsumer, ResolveConsumer
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
 from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
+from playerstate.stages.resolve import Resolve
 
 CONSUMER_GROUPS: dict[Stage, Wants] = {"link": Wants.EDGES, "audit": Wants.EVERYTHING}
 """The consumer groups that every node has, by the name of the stage that is fed."""
@@ -60,9 +63,13 @@ class FolderParts:
     dead_letters: SqliteDeadLetters
 
     @classmethod
-    def open(cls, path: Path, cache_url: str) -> FolderParts:
-        """Open, or make, what the folder holds. Raises `StartRefused` or `Unavailable`."""
+    def open(cls, path: Path, cache_url: str, *, regional: bool = False) -> FolderParts:
+        """Open, or make, what the folder holds; `regional` is one that has other regions beside it.
+
+        Raises `StartRefused` or `Unavailable`.
+        """
         clock = SystemClock()
+        queues: list[Stage] = [*CONSUMER_GROUPS, "resolve"] if regional else [*CONSUMER_GROUPS]
         with contextlib.ExitStack() as opened:
 
             def keep(part: T) -> T:
@@ -76,7 +83,7 @@ class FolderParts:
                 keep(ValkeyCache.open(cache_url)),
                 {
                     name: keep(SqliteQueue(path / f"queue-{name}.db", clock, attempts_max=ATTEMPTS_MAX))
-                    for name in CONSUMER_GROUPS
+                    for name in queues
                 },
                 keep(SqliteAudit(path / "audit.db")),
                 keep(SqliteDeadLetters(path / "dead-letters.db")),
@@ -104,17 +111,49 @@ def doorbell_path(folder: Path, role: Role) -> Path:
 
 
 def consumers(
-    role: Role, schema: Schema, region: str, parts: FolderParts, graph: Graph | None = None
+    role: Role,
+    schema: Schema,
+    region: str,
+    parts: FolderParts,
+    graph: Graph | None = None,
+    neighbourhood: Neighbourhood | None = None,
 ) -> list[Consumer]:
-    """The consumers of a crew. `LINK` needs the graph."""
-    clock = SystemClock()
+    """The consumers of a crew. `LINK` needs the graph; one of several regions needs its neighbourhood."""
+    clock = neighbourhood.clock if neighbourhood else SystemClock()
     match role:
         case Role.APPLY:
-            apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX)
-            return [ApplyConsumer(parts.stream, parts.checkpoints, apply, parts.store.changes)]
+            retired = neighbourhood.retirements if neighbourhood else dict
+            apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX, retired=retired)
+            stream, changes = parts.stream, parts.store.changes
+            if neighbourhood is None:
+                return [ApplyConsumer(stream, parts.checkpoints, apply, changes)]
+            resolve = Resolve(schema, region, parts.store, clock, retired=neighbourhood.retirements)
+            return [
+                ApplyConsumer(
+                    stream,
+                    parts.checkpoints,
+                    apply,
+                    changes,
+                    carried_to=neighbourhood.carried_to,
+                    ready=neighbourhood.ready,
+                ),
+                ReplicateConsumer(neighbourhood.links, apply.forget_kept),
+                ResolveConsumer(parts.queues["resolve"], resolve, parts.checkpoints, parts.dead_letters, clock),
+            ]
         case Role.FOLLOW:
             groups = [Group(parts.queues[name], wants) for name, wants in CONSUMER_GROUPS.items()]
-            project = Project(schema, region, parts.store, parts.cache, groups, clock, alone=True)
+            project = Project(
+                schema,
+                region,
+                parts.store,
+                parts.cache,
+                groups,
+                clock,
+                alone=neighbourhood is None,
+                resolve=parts.queues.get("resolve"),
+                retired=neighbourhood.retirements if neighbourhood else dict,
+                predecessors=neighbourhood.predecessors if neighbourhood else (),
+            )
             audit = Record(parts.audit).handle
             return [
                 ProjectConsumer(parts.store.changes, parts.checkpoints, project),

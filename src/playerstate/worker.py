@@ -21,6 +21,7 @@ from playerstate.core.model import Stage
 from playerstate.core.schema import load_schema
 from playerstate.errors import InvariantViolated, StartRefused
 from playerstate.folder import SCHEMA_FILE
+from playerstate.neighbourhood import Neighbourhood, is_regional
 from playerstate.runtime.collector import calm_collector
 from playerstate.runtime.consumers import Report
 from playerstate.runtime.crew import Crew, Role
@@ -43,7 +44,7 @@ def main(role: Role, folder: Path, region: str, cache_url: str, log_style: str) 
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed must not get among the reports
     configure_logging(LogStyle.parse(log_style))
     try:
-        parts = FolderParts.open(folder, cache_url)
+        parts = FolderParts.open(folder, cache_url, regional=is_regional(folder))
     except (InvariantViolated, StartRefused) as exc:
         name: Stage = "apply" if role is Role.APPLY else "project"
         halted = Report(alive=False, stages={name: StageStats(last_error=str(exc))})
@@ -52,7 +53,9 @@ def main(role: Role, folder: Path, region: str, cache_url: str, log_style: str) 
     schema = load_schema((folder / SCHEMA_FILE).read_bytes())
     follow = Doorbell(doorbell_path(folder, Role.FOLLOW))
     own = follow if role is Role.FOLLOW else Doorbell(doorbell_path(folder, role))
-    crew = Crew(consumers(role, schema, region, parts), on_progress=follow.ring if role is Role.APPLY else _nothing)
+    around = Neighbourhood.around(folder, region, parts.store, parts.checkpoints)
+    made = consumers(role, schema, region, parts, neighbourhood=around)
+    crew = Crew(made, on_progress=follow.ring if role is Role.APPLY else _nothing)
     calm_collector()
     crew.start()
     log.debug("a worker has started", role=role)
@@ -63,6 +66,8 @@ def main(role: Role, folder: Path, region: str, cache_url: str, log_style: str) 
     crew.stop()
     ended.set()
     reporter.join()
+    if around:
+        around.close()
     parts.close()
 
 

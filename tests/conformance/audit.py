@@ -46,7 +46,7 @@ class AuditSuite(Suite, ABC):
         assert (audit.count(), audit.history("anna")) == (2, [other, one])
 
     def test_identity(self, audit: Audit) -> None:
-        """Transitions that differ in player, key, region or first step are all kept."""
+        """Transitions that differ in player, key, region or version are all kept."""
         different = [
             transition(1),
             transition(2),

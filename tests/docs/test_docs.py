@@ -19,7 +19,7 @@ from playerstate.core.schema import TypeName
 
 PLACES = {
     "game server", "stream", "store", "changes", "hot cache", "readers, watchers",
-    "queue", "graph", "history", "dead letters",
+    "queue", "graph", "history", "dead letters", "other regions' stores",
 }  # fmt: skip
 TEST = re.compile(r"`(?:tests/)?([\w/]+\.py)::([\w:]+)`")
 MS_PER_UNIT = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import click
-import typer
-
 from playerstate.api import PlayerState
 from playerstate.cli import console
-from playerstate.cli.common import ExitCode
+from playerstate.cli.common import ExitCode, confirmed
 from playerstate.cli.send import WAIT_S
 from playerstate.cli.sending import exit_code_of_outcome, outcome_text
 from playerstate.core.check import check_player_id
@@ -40,7 +37,4 @@ def _is_meant(node: PlayerState, player_id: str) -> bool:
     """Ask on standard error; no answer is a no."""
     written = len(node.get_player(player_id))
     what = console.printable(player_id)
-    try:
-        return typer.confirm(f"Erase {what} ({written} keys written)? It cannot be undone.", err=True)
-    except click.Abort:
-        return False
+    return confirmed(f"Erase {what} ({written} keys written)? It cannot be undone.")

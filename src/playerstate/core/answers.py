@@ -59,7 +59,8 @@ class StageStats(msgspec.Struct):
 class Stats(msgspec.Struct):
     """What a node has done since it started. Freshness is from accepted to visible in the cache, in milliseconds.
 
-    `freshness_ms` is a histogram: upper bound of a bucket -> how many updates; the last bound is infinite.
+    `freshness_ms` is a histogram: upper bound of a bucket -> how many updates; the last bound is infinite. `links` is,
+    for each other region, how many of its changes have not been carried here.
     """
 
     region: str
@@ -68,3 +69,4 @@ class Stats(msgspec.Struct):
     freshness_ms: dict[str, int]
     dead_letters: int
     rows_written: int
+    links: dict[str, int] = {}

@@ -15,7 +15,7 @@ from playerstate.core.model import Key, Notice, View
 from playerstate.core.row import Row, join_rows
 from playerstate.core.schema import Schema
 from playerstate.core.types import DATA_TYPES
-from playerstate.core.version_vector import covers, format_vector, total
+from playerstate.core.version_vector import covers, format_vector, parse_vector, total
 from playerstate.core.views import value_json
 from playerstate.core.wire import row_readers
 
@@ -75,6 +75,11 @@ class Images:
         value = value_json(joined.state, spec)
         return View(key.player_id, key.state_key, format_vector(joined.vector), msgspec.Raw(value))
 
+    def notice_of_view(self, view: View, region: str) -> Notice:
+        """What is told where nothing has been written, but somebody has to be brought up to a view."""
+        version = parse_vector(view.version)
+        return Notice(view.player_id, view.state_key, region, view.version, total(version), 0, view.value)
+
     def notice(self, key: Key, region: str, old: bytes | None, after: Image, *, own: bool) -> Notice:
         """What is told of a write: the views around it, and its causes where the write is this region's own.
 
@@ -101,5 +106,6 @@ class Images:
             msgspec.Raw(before),
             before_version,
             row.because if own else [],
-            epoch=row.epoch,
+            row.sides if own else [],
+            row.epoch,
         )

@@ -138,6 +138,17 @@ class Cause(msgspec.Struct, array_like=True, frozen=True, gc=False):
     of: tuple[str, str] | None = None
 
 
+class Side(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What one region had when its row was joined with others: the row's version, and its value as JSON text.
+
+    The text is empty where the sides together are too large to be kept.
+    """
+
+    region: str
+    version: str
+    value: str
+
+
 class View(msgspec.Struct, frozen=True, gc=False):
     """What readers see of a key: its value as plain JSON, and the version that it stands at.
 
@@ -163,6 +174,7 @@ class Notice(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     """What consumer groups are told: this view changed, and these updates did it.
 
     `region` is the writer of the row that changed; `before` and `after` are the views around that write, as JSON.
+    `sides` are the rows that the write joined, where it resolved a conflict.
     `epoch` counts the erasures of the key; of the write that raised it `before` is null.
     """
 
@@ -176,6 +188,7 @@ class Notice(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     before: msgspec.Raw = msgspec.Raw(b"null")
     before_version: str = ""
     because: list[Cause] = []
+    sides: list[Side] = []
     epoch: int = 0
 
     @property
@@ -187,8 +200,9 @@ class Notice(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
 class Transition(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     """The audit record of one write: what changed, from what to what, when, and by which updates.
 
-    `first` and `last` are the writing region's steps that the write took; with key and region they are the record's
-    identity, so recording it twice is harmless. `epoch` counts the erasures of the key, as in the notice.
+    `first` and `last` are the writing region's steps that the write took, both 0 if it took none. Every write has a
+    version of its own; with key and region it is the record's identity, so recording it twice is harmless. `sides` are
+    the rows that it joined, where it resolved a conflict; `epoch` counts the erasures of the key, as in the notice.
     """
 
     player_id: str
@@ -202,10 +216,11 @@ class Transition(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     before: msgspec.Raw
     after: msgspec.Raw
     causes: list[Cause]
+    sides: list[Side] = []
     epoch: int = 0
 
 
-Stage: TypeAlias = Literal["accept", "apply", "project", "link", "audit"]
+Stage: TypeAlias = Literal["accept", "apply", "project", "link", "audit", "replicate", "resolve"]
 
 
 class DeadLetter(msgspec.Struct, omit_defaults=True, frozen=True):

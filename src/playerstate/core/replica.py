@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from playerstate.core import producers
-from playerstate.core.model import Cause, Key, Outcome
+from playerstate.core.model import Cause, Key, Outcome, Side
 from playerstate.core.row import Row, join_rows
 from playerstate.core.schema import KeySpec
 from playerstate.core.types import DATA_TYPES
@@ -170,15 +170,15 @@ class Replica:
         """The write that stores the steps taken since the last one, and begins the next; None if there are none."""
         return self.write_joined(written_at) if self.because else None
 
-    def write_joined(self, written_at: int) -> Write:
+    def write_joined(self, written_at: int, sides: Sequence[Side] = ()) -> Write:
         """The write that stores what the row is now, also where it has but joined what other regions wrote."""
-        new = encode_row(self._row(written_at, self.because))
+        new = encode_row(self._row(written_at, self.because, sides))
         write = Write(self.key, self.region, self._own_version, format_vector(self.vector), self._own, new)
         self._own, self._own_version, self.because = new, write.version, []
         self._grown = len(new)
         return write
 
-    def _row(self, written_at: int, because: list[Cause]) -> Row[Any]:
+    def _row(self, written_at: int, because: list[Cause], sides: Sequence[Side] = ()) -> Row[Any]:
         return Row(
             ROW_VERSION,
             self.spec.type,
@@ -189,4 +189,5 @@ class Replica:
             self.state,
             self.memory,
             because,
+            list(sides),
         )

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from playerstate.core import producers
-from playerstate.core.model import Cause
+from playerstate.core.model import Cause, Side
 from playerstate.core.types.contract import DataType
 from playerstate.core.version_vector import join as join_vectors
 
@@ -20,8 +20,8 @@ class Row(msgspec.Struct, Generic[S], array_like=True, frozen=True, gc=False):
     """What a region's vector says this row contains, it contains.
 
     `state` is in the shape of the key's data type, `memory` is the producer memory, `because` the updates that the
-    latest write processed. A row of a higher `epoch` supersedes the state of those below it (erasure), and of their
-    memory all but the horizons.
+    latest write processed, `sides` the rows that it joined if it resolved a conflict. A row of a higher `epoch`
+    supersedes the state of those below it (erasure), and of their memory all but the horizons.
     """
 
     wire_version: int
@@ -33,6 +33,7 @@ class Row(msgspec.Struct, Generic[S], array_like=True, frozen=True, gc=False):
     state: S
     memory: dict[str, producers.Part]
     because: list[Cause]
+    sides: list[Side] = []
 
 
 class Joined(msgspec.Struct, frozen=True, gc=False):

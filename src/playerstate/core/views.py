@@ -19,20 +19,22 @@ def value_json(state: Any, spec: KeySpec) -> bytes:
 
 
 def transition_of(notice: Notice) -> Transition | None:
-    """The audit record of a write; None for a notice without causes, which its own region's audit records."""
-    if not notice.because:
+    """The audit record of a write; None where another region's audit records it, or nothing happened."""
+    if not notice.because and not notice.sides:
         return None
+    steps = [cause.n for cause in notice.because] or [0]
     return Transition(
         notice.player_id,
         notice.state_key,
         notice.region,
-        notice.because[0].n,
-        notice.because[-1].n,
+        steps[0],
+        steps[-1],
         notice.written_at,
         notice.before_version,
         notice.version,
         notice.before,
         notice.after,
         notice.because,
-        epoch=notice.epoch,
+        notice.sides,
+        notice.epoch,
     )

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from playerstate.core.model import Notice, Update
+from playerstate.core.model import Key, Notice, Update
 from playerstate.core.numbers import pack, unpack_extension
 from playerstate.core.row import Row
 from playerstate.core.schema import KeySpec, Schema, TypeName
@@ -293,6 +293,33 @@ def _translated(exc: msgspec.ValidationError) -> InvalidUpdate:
 def _row_decoder(type_name: TypeName) -> msgspec.msgpack.Decoder[Any]:
     row_type: Any = Row
     return msgspec.msgpack.Decoder(row_type[DATA_TYPES[type_name].state_type], ext_hook=unpack_extension)
+
+
+class Call(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
+    """A key that the resolver is to look at, and how often it has tried in vain."""
+
+    player_id: str
+    state_key: str
+    attempts: int = 0
+
+    @property
+    def key(self) -> Key:
+        """The key."""
+        return Key(self.player_id, self.state_key)
+
+
+_call_decoder = msgspec.json.Decoder(Call)
+
+
+def encode_call(key: Key, attempts: int = 0) -> bytes:
+    """A message to the resolver."""
+    return msgspec.json.encode(Call(*key, attempts))
+
+
+def decode_call(body: bytes) -> Call:
+    """What `encode_call` made. Raises `InvalidUpdate` for anything else."""
+    call: Call = decode_or_refuse(_call_decoder, body, "message")
+    return call
 
 
 _notices_decoder = msgspec.json.Decoder(list[Notice])

@@ -9,7 +9,7 @@ from playerstate.core.model import Key, Transition
 
 
 class Audit(Protocol):
-    """Transitions, identified by key, region and first step: recording one again keeps one."""
+    """Transitions, identified by key, region and version: recording one again keeps one."""
 
     def append(self, transitions: Sequence[Transition]) -> None:
         """Record transitions, all or none. They are kept once this returns, but for those of what was erased."""

@@ -23,8 +23,8 @@ class Queue(Protocol):
     - **Bounded tries**: a message received more than `attempts_max` times goes to the queue's dead letters.
     """
 
-    def send(self, bodies: Sequence[bytes]) -> None:
-        """Put messages on the queue, all or none."""
+    def send(self, bodies: Sequence[bytes], *, delay_s: float = 0.0) -> None:
+        """Put messages on the queue, all or none; they become visible after `delay_s` (15 minutes at most)."""
         ...
 
     def receive(self, limit: int, *, visibility_s: float) -> list[Message]:

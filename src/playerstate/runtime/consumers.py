@@ -28,6 +28,8 @@ from playerstate.stages.project import Project
 
 RECORDS_MAX = 5_000
 CHANGES_MAX = 1_000
+CHANGES_KEPT_MAX = 1_000_000
+"""How many changes are kept for a region that does not take them; it then has to copy all rows."""
 MESSAGES_MAX = 40
 VISIBILITY_S = 20.0
 KEPT_AFTER_USE = 10_000
@@ -38,7 +40,10 @@ log = structlog.get_logger(__name__)
 
 
 class Report(msgspec.Struct):
-    """What consumers have done since their process started. `applied_to` is apply's place on the stream."""
+    """What consumers have done since their process started. `applied_to` is apply's place on the stream.
+
+    `links` is, for each region that this one hears of, how many of its changes have not been carried here.
+    """
 
     alive: bool = True
     stages: dict[Stage, StageStats] = msgspec.field(default_factory=dict)
@@ -46,6 +51,7 @@ class Report(msgspec.Struct):
     rows_written: int = 0
     applied_to: int = 0
     freshness_ms: dict[str, int] = msgspec.field(default_factory=dict)
+    links: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Consumer(Protocol):
@@ -71,14 +77,24 @@ class Consumer(Protocol):
 class ApplyConsumer:
     """Stream -> apply. It also lets go of changes that have been projected, for it is the one that writes their file.
 
-    A little at every step: another process, or more at once, would hold up the writes.
+    A little at every step: another process, or more at once, would hold up the writes. `carried_to` says how far other
+    regions have taken the changes. Until the region is `ready` nothing is applied.
     """
 
     name: Stage = "apply"
     linger_s = 0.0
     batch_max = RECORDS_MAX
 
-    def __init__(self, stream: Stream, checkpoints: Checkpoints, apply: Apply, changes: Changes) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        checkpoints: Checkpoints,
+        apply: Apply,
+        changes: Changes,
+        *,
+        carried_to: Callable[[], int] | None = None,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.stats = StageStats()
         self.outcomes: Counter[str] = Counter()
         self.rows_written = 0
@@ -88,9 +104,13 @@ class ApplyConsumer:
         self._apply = apply
         self._changes = changes
         self._first_change: int | None = None
+        self._carried_to = carried_to
+        self._ready = ready
 
     def step(self) -> int:
         """Take the next records of the stream."""
+        if not self._ready():
+            return 0
         records = self._stream.read(self.position, self.batch_max)
         if not records:
             return 0
@@ -108,7 +128,10 @@ class ApplyConsumer:
             first = self._changes.read(0, 1)
             self._first_change = first[0].position if first else 0
         going = self._first_change + TRIM_AT_ONCE
-        if going <= self._checkpoints.load("project") - KEPT_AFTER_USE:
+        used = self._checkpoints.load("project") - KEPT_AFTER_USE
+        if going <= used and self._carried_to is not None:
+            used = max(min(used, self._carried_to()), used - CHANGES_KEPT_MAX)
+        if going <= used:
             self._changes.trim(going)
             self._first_change = going
 

@@ -13,7 +13,7 @@ from playerstate.core.model import Key, Op, Status
 from playerstate.core.version_vector import covers, parse_vector
 from playerstate.simulation.elements import added_elements_stay
 from playerstate.simulation.erasing import epochs_of, erased, erased_keys
-from playerstate.simulation.history import Committed, History, Sent, SimIdentity, identity_of
+from playerstate.simulation.history import Committed, Final, History, Sent, SimIdentity, identity_of
 
 Checker: TypeAlias = Callable[[History], Iterator[str]]
 _Identity: TypeAlias = SimIdentity
@@ -22,12 +22,15 @@ _Identity: TypeAlias = SimIdentity
 def nothing_acknowledged_is_lost(history: History) -> Iterator[str]:
     """Promise 1. Says nothing of updates whose sender does not know whether they were accepted.
 
-    Nor of keys that were erased: what was sent before may come to nothing that is remembered.
+    A region that is gone takes along what it had not come to. Nor of keys that were erased: what was sent before may
+    come to nothing that is remembered.
     """
     known = {committed.identity for committed in _updates(history)}
+    waiting = {(gone.region, identity) for gone in history.gone for identity in gone.waiting}
     erasures = erased_keys(history)
     for sent in history.sent:
-        if _identity(sent) not in known and sent.update.first_key not in erasures:
+        excused = (sent.region, _identity(sent)) in waiting or sent.update.first_key in erasures
+        if _identity(sent) not in known and not excused:
             yield f"{_identity(sent)} was acknowledged in {sent.region} and has no outcome"
 
 
@@ -69,20 +72,22 @@ def in_order(history: History) -> Iterator[str]:
 def sums(history: History) -> Iterator[str]:
     """Promises 2 and 3, for numbers: in the end they are what was answered applied. Says nothing of other types.
 
-    Of a key that was erased, only what rows of its last epoch say counts.
+    What a region that is gone had done and told nobody does not count, row by row. Of a key that was erased, only what
+    rows of its last epoch say counts.
     """
     epochs = epochs_of(history)
     lasting = {(c.identity, c.key) for c in _updates(history) if c.epoch == epochs[c.key]}
     updates = {(u.producer, u.sequence, u.first_key): u for u in history.unsure}
     updates |= {_identity(sent): sent.update for sent in history.sent}
     applied = {c.identity for c in _updates(history) if c.cause.of is None and c.cause.status is Status.APPLIED}
+    lost = _lost(history)
     totals: defaultdict[Key, Counter[str]] = defaultdict(Counter)
     for key, spec in ((key, history.schema.keys[key.state_key]) for key in _keys(history)):
         if spec.type in ("counter", "bounded_counter"):
             totals[key][""] = spec.start
     for identity in applied & updates.keys():
         for op in updates[identity].ops:
-            counts = not epochs[op.key] or (identity, op.key) in lasting
+            counts = (identity, op.key) not in lost and (not epochs[op.key] or (identity, op.key) in lasting)
             if counts and op.op in ("add", "subtract") and isinstance(op.n, int):
                 totals[op.key][_item(op)] += op.n if op.op == "add" else -op.n
     for region, finals in history.finals.items():
@@ -93,11 +98,15 @@ def sums(history: History) -> Iterator[str]:
 
 
 def never_overspent(history: History) -> Iterator[str]:
-    """Promise 4, as readers see it at any time. Says nothing of what nobody read."""
+    """Promise 4, as readers see it at any time. Says nothing of what nobody read.
+
+    A region that is gone may have spent or given away what its heir did not know of; by so much it may be less.
+    """
+    unknown = _unknown_to_heirs(history)
     for read in history.reads:
         spec = history.schema.keys[read.key.state_key]
         numbers = _numbers(read.value, spec.type) if spec.type in ("bounded_counter", "inventory") else None
-        if any(n < spec.minimum for n in (numbers or {}).values()):
+        if any(n < spec.minimum - unknown[read.key, item] for item, n in (numbers or {}).items()):
             yield f"{read.key} was read in {read.region} as {read.value}"
 
 
@@ -112,12 +121,20 @@ def never_backwards(history: History) -> Iterator[str]:
 
 
 def converged(history: History) -> Iterator[str]:
-    """Promise 3: all regions hold and show the same. Says nothing of whether that is right."""
+    """Promise 3: all regions hold and show the same. Says nothing of whether that is right.
+
+    Nor of the rows of a region that is gone, which may have reached some: what they say has to be shown everywhere.
+    """
+    dead = {gone.region for gone in history.gone}
+
+    def held(final: Final) -> dict[str, bytes]:
+        return {owner: body for owner, body in final.rows.items() if owner not in dead}
+
     first, *others = sorted(history.finals)
     for other in others:
         for key in _keys(history):
             one, two = history.finals[first].get(key), history.finals[other].get(key)
-            if one is None or two is None or (one.rows, one.view) != (two.rows, two.view):
+            if one is None or two is None or (held(one), one.view) != (held(two), two.view):
                 yield f"{key} differs between {first} and {other}: {one and one.view} and {two and two.view}"
 
 
@@ -138,6 +155,15 @@ def cache_in_step(history: History) -> Iterator[str]:
                 yield f"the cache of {region} shows {key} as {final.cached}, the store as {final.view}"
 
 
+def resolved(history: History) -> Iterator[str]:
+    """In the end some row of every key contains all the others. Says nothing of how long that took."""
+    for region, finals in history.finals.items():
+        for key, final in finals.items():
+            vectors = [parse_vector(version) for version in final.versions.values()]
+            if vectors and not any(all(covers(one, other) for other in vectors) for one in vectors):
+                yield f"{key} is left in conflict in {region}: {vectors}"
+
+
 def graph_in_step(history: History) -> Iterator[str]:
     """In the end the graph's edges are those of the store's views. Says nothing of edges that no key makes."""
     for region, finals in history.finals.items():
@@ -149,13 +175,23 @@ def graph_in_step(history: History) -> Iterator[str]:
 def explained(history: History) -> Iterator[str]:
     """Promise 9: the history of a region names every cause that it has committed, once, and no other.
 
-    Of a key that was erased, those of its last epoch, the erasure first. Says nothing of the values before and after.
+    Of a key that was erased, those of its last epoch, the erasure first. Says nothing of the values before and after,
+    nor of a region that is gone, and its history with it.
     """
-    epochs = epochs_of(history)
-    committed = Counter((c.region, c.key, c.cause.n) for c in history.committed if c.epoch == epochs[c.key])
+    epochs, dead = epochs_of(history), {gone.region for gone in history.gone}
+    lasting = [c for c in history.committed if c.epoch == epochs[c.key] and c.region not in dead]
+    committed = Counter((c.region, c.key, c.cause.n) for c in lasting)
     recorded = Counter((c.region, c.key, c.cause.n) for c in history.recorded)
     for place in sorted((committed - recorded) | (recorded - committed)):
         yield f"{place} was committed {committed[place]} times and is recorded {recorded[place]} times"
+
+
+def rights_come_back(history: History) -> Iterator[str]:
+    """Once a region is retired, everything that is there can be spent. Says nothing of how long that takes."""
+    applied = {c.identity for c in _updates(history) if c.cause.status is Status.APPLIED}
+    for identity in history.spent_last:
+        if identity not in applied:
+            yield f"{identity} could not take away what was left"
 
 
 CHECKERS: tuple[Checker, ...] = (
@@ -169,8 +205,10 @@ CHECKERS: tuple[Checker, ...] = (
     converged,
     at_rest,
     cache_in_step,
+    resolved,
     graph_in_step,
     explained,
+    rights_come_back,
     erased,
     added_elements_stay,
 )
@@ -187,6 +225,37 @@ def _identity(sent: Sent) -> _Identity:
 
 def _updates(history: History) -> Iterator[Committed]:
     return history.processed()
+
+
+def _lost(history: History) -> set[tuple[_Identity, Key]]:
+    """What a region that is gone had done to which key, and told nobody of."""
+    reached = {gone.region: gone.reached for gone in history.gone}
+    lost: set[tuple[_Identity, Key]] = set()
+    kept: set[tuple[_Identity, Key]] = set()
+    for committed in _updates(history):
+        steps = reached.get(committed.region)
+        told = steps is None or committed.cause.n <= steps.get(committed.key, 0)
+        (kept if told else lost).add((committed.identity, committed.key))
+    return lost - kept
+
+
+def _unknown_to_heirs(history: History) -> Counter[tuple[Key, str]]:
+    """By how much the rights to each item of a key may be less than an heir took them for.
+
+    That is the most that came to be spent or given away, less what came in between, in a run of steps that it did not
+    know of when it took over, and that others have heard of since.
+    """
+    worst: Counter[tuple[Key, str]] = Counter()
+    for gone in history.gone:
+        running: Counter[tuple[Key, str]] = Counter()
+        for region, key, cause, *_ in history.committed:
+            if region == gone.region and gone.known.get(key, cause.n) < cause.n <= gone.reached.get(key, 0):
+                for effect in cause.effects:
+                    place = key, effect.item or ""
+                    out = sum((effect.deltas or {}).values()) - (effect.delta or 0)
+                    running[place] = max(running[place] + out, 0)
+                    worst[place] = max(worst[place], running[place])
+    return worst
 
 
 def _keys(history: History) -> list[Key]:

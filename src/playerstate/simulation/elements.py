@@ -15,7 +15,7 @@ def added_elements_stay(history: History) -> Iterator[str]:
     """An element of a set shows in the end if it was added once and no removal had observed that.
 
     A removal has observed what its region had, as far as its sender had seen it. Says nothing of elements that should
-    be gone, nor of keys that were erased.
+    be gone, nor of keys that were erased, nor of what a region that is gone has told nobody.
     """
     seen = {identity_of(u): parse_vector(u.seen) for u in history.all_streamed() if u.seen is not None}
     erasures = erased_keys(history)
@@ -29,7 +29,7 @@ def added_elements_stay(history: History) -> Iterator[str]:
     for (key, element), adds in added.items():
         removals = [(c, seen.get(c.identity)) for c in removed[key, element]]
         for add in adds:
-            if any(_observed(removal, saw, add) for removal, saw in removals):
+            if _untold(add, history) or any(_observed(removal, saw, add) for removal, saw in removals):
                 continue
             for region, finals in history.finals.items():
                 if element not in finals[key].view:
@@ -40,3 +40,7 @@ def _observed(removal: Committed, saw: Mapping[str, int] | None, add: Committed)
     region, n = add.region, add.cause.n
     known = n < removal.cause.n if region == removal.region else removal.knew.get(region, 0) >= n
     return known and (saw is None or saw.get(region, 0) >= n)
+
+
+def _untold(add: Committed, history: History) -> bool:
+    return any(gone.region == add.region and add.cause.n > gone.reached.get(add.key, 0) for gone in history.gone)

@@ -9,6 +9,7 @@ import msgspec
 
 from playerstate.core.model import Cause, Key, Update
 from playerstate.core.resolution import RESOLVER
+from playerstate.core.retirement import RETIRER
 from playerstate.core.schema import Schema
 
 SimIdentity: TypeAlias = tuple[str, int, Key]
@@ -71,6 +72,21 @@ class Final(NamedTuple):
     """None for a key that the cache does not hold."""
     edges: list[str] | None
     """What the graph says that the key leads to; None for a key that makes no edges."""
+    versions: Mapping[str, str] = {}
+    """The versions of the rows, by owner."""
+
+
+class Gone(msgspec.Struct):
+    """A region that has died for good, its heir, and what of it the others can know."""
+
+    region: str
+    heir: str
+    waiting: set[SimIdentity] = set()
+    """The updates on its stream that it had not come to."""
+    reached: dict[Key, int] = {}
+    """How many of its steps stood in rows that reached any other region, ever."""
+    known: dict[Key, int] = {}
+    """How many of them its heir knew of when it first took over rights of the key."""
 
 
 class History(msgspec.Struct):
@@ -88,6 +104,9 @@ class History(msgspec.Struct):
     """The causes that the audit of each region tells of."""
     stale_for_good: list[tuple[str, Key]] = []
     """Region and key where an old view arrived late at a cache that had lost a newer one: only verification tells."""
+    gone: list[Gone] = []
+    spent_last: list[SimIdentity] = []
+    """The last tries to take away all that was left, after a retirement and once rights had been asked for."""
     at_rest: bool = True
     """Whether there was nothing left to do in the end."""
     finals: dict[str, dict[Key, Final]] = {}
@@ -95,7 +114,7 @@ class History(msgspec.Struct):
 
     def processed(self) -> Iterator[Committed]:
         """What was committed because of updates."""
-        return (committed for committed in self.committed if committed.cause.producer != RESOLVER)
+        return (committed for committed in self.committed if committed.cause.producer not in (RESOLVER, RETIRER))
 
     def all_streamed(self) -> Iterator[Update]:
         """What came on any region's stream."""

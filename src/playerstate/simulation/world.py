@@ -15,6 +15,7 @@ from playerstate.core.schema import parse_schema
 from playerstate.core.version_vector import join
 from playerstate.core.wire import decode_record, row_readers
 from playerstate.errors import NotNow, OutcomeUnknown
+from playerstate.simulation.death import Death
 from playerstate.simulation.faults import Crashed, Fate, Late
 from playerstate.simulation.history import Committed, Final, History, Read
 from playerstate.simulation.region import SimRegion
@@ -67,13 +68,15 @@ class World:
         self._servers = [GameServer(f"server-{n}", random.choice(names), random) for n in range(SERVERS)]
         self._cut: set[frozenset[str]] = set()
         self._carried = dict.fromkeys(permutations(names, 2), 0)
-        self._erases = random.random() < ERASING_SHARE
-        acts = self._acts()
+        self._death = Death(seed, SCHEMA, KEYS, self.regions, self.history)
+        self._erases = random.random() < ERASING_SHARE and not self._death.planned  # a checker knows of one at a time
+        acts = self._acts() | self._death.acts(lambda: self._fate.moment, self._carry)
         self._names, self._weights = list(acts), list(acts.values())
 
     def step(self) -> None:
         """Let one thing happen."""
         self._fate.moment += 1
+        self._death.strike(self._fate.moment, self._late, self._servers)
         for region in self.regions.values():
             region.clock.advance(self._random.randint(0, 40))
         (act,) = self._random.choices(self._names, self._weights)
@@ -92,10 +95,10 @@ class World:
         self._read_all()
         for region in self.regions.values():
             region.boot()
-        rounds = 0
-        while self._round() and rounds < SETTLE_ROUNDS_MAX:
-            rounds += 1
-        self.history.at_rest = rounds < SETTLE_ROUNDS_MAX
+        self._rest()
+        self._death.settle(self._carry)
+        self._rest()
+        self._death.spend_all(self._rest)
         self._read_all()
         self._look()
         return self.history
@@ -109,7 +112,7 @@ class World:
             lambda region: region.consumers["link"].step(): 30,
             lambda region: region.consumers["audit"].step(): 40,
             self._carry_some: 170,
-            self._resolve_some: 60,
+            lambda region: region.consumers["resolve"].step(): 60,
             self._read_some: 90,
             lambda region: region.boot(): 10,
             lambda _: self._arrive(1): 20,
@@ -171,10 +174,8 @@ class World:
             return 0
         Replicate(source.name, target.store).handle(changes)
         self._carried[link] = changes[-1].position
+        self._death.carried(changes)
         return len(changes)
-
-    def _resolve_some(self, region: SimRegion) -> None:
-        region.resolve.handle(self._random.sample(KEYS, 3))
 
     def _arrive(self, calls: int) -> None:
         """What was on its way when its process died takes effect now."""
@@ -202,6 +203,12 @@ class World:
         if view is not None:
             self.history.reads.append(Read(region.name, key, generation, view.version, view.decoded()))
 
+    def _rest(self) -> None:
+        rounds = 0
+        while self._round() and rounds < SETTLE_ROUNDS_MAX:
+            rounds += 1
+        self.history.at_rest &= rounds < SETTLE_ROUNDS_MAX
+
     def _round(self) -> int:
         """Everybody does all there is to do; how much that was."""
         done = 0
@@ -212,17 +219,17 @@ class World:
             for consumer in region.consumers.values():
                 while taken := consumer.step():
                     done += taken
-            done += region.resolve.handle(KEYS).rows_written
         for source, target in permutations(self.regions.values(), 2):
             while carried := self._carry(source, target, 1000):
                 done += carried
         return done
 
     def _look(self) -> None:
-        self.history.unsure = [server.unsure for server in self._servers if server.unsure]
+        self.history.unsure += [server.unsure for server in self._servers if server.unsure]
+        for region in (self.regions | self._death.dead).values():
+            self._look_at_changes(region)
         images = Images(SCHEMA)
         for name, region in self.regions.items():
-            self._look_at_changes(region)
             records = [decode_record(record.body) for record in region.stream.read(0, 10**9)]
             self.history.streamed[name] = [
                 update for _, updates, _ in records for update in updates if isinstance(update, Update)
@@ -232,7 +239,9 @@ class World:
                 view = images.view(key, [images.read(key.state_key, body) for body in rows.values()])
                 cached = region.cache.get(key)
                 edges = region.graph.edges(key)[1] if SCHEMA.keys[key.state_key].edge else None
-                finals[key] = Final(rows, view.decoded(), cached.decoded() if cached else None, edges)
+                versions = {owner: images.read(key.state_key, body).version for owner, body in rows.items()}
+                shown = cached.decoded() if cached else None
+                finals[key] = Final(rows, view.decoded(), shown, edges, versions)
             self.history.recorded += [
                 Committed(name, Key(told.player_id, told.state_key), cause, told.epoch)
                 for player in PLAYERS
@@ -250,4 +259,5 @@ class World:
                 self.history.committed += [
                     Committed(region.name, change.key, cause, row.epoch, knew) for cause in row.because
                 ]
+                self._death.known(change)
             vectors[change.region] = row.vector

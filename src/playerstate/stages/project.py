@@ -3,6 +3,7 @@
     changes -> [read all rows of each key, join the change in] -> cache
                      |
                      +-> a queue per consumer group
+                     +-> the resolver's queue, after a while: keys whose rows give this region something to do
 
 The rows are read again, because a change is only one region's news and may be old by now; the join of what is visible
 is what readers should see. Everything here may be done twice: the cache takes only what is newer, and consumers know
@@ -11,17 +12,18 @@ what they have seen by its version.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import structlog
 
 from playerstate.core.groups import Wants
 from playerstate.core.images import Image, Images
 from playerstate.core.model import Key, Notice, View
+from playerstate.core.resolution import calls_for
 from playerstate.core.schema import Schema
 from playerstate.core.version_vector import covers
-from playerstate.core.wire import encode_notices
+from playerstate.core.wire import encode_call, encode_notices
 from playerstate.ports.cache import Cache, Put
 from playerstate.ports.clock import Clock
 from playerstate.ports.queue import Queue
@@ -29,6 +31,11 @@ from playerstate.ports.store import Change, Store
 
 NOTICES_PER_MESSAGE_MAX = 100
 MESSAGE_BYTES_MAX = 200_000
+RESOLVE_AFTER_S = 0.5
+"""How long a conflict is left alone: most are gone by then, because the region that was behind has caught up."""
+
+_Visible: TypeAlias = Mapping[Key, Mapping[str, Image]]
+"""Rows of keys, by the region that writes them."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +55,11 @@ class Projected(NamedTuple):
 
 
 class Project:
-    """The stage, in one region. One that is `alone` need not look for other regions' rows."""
+    """The stage, in one region. One that is `alone` need not look for other regions' rows.
+
+    `resolve` is the queue of the resolver, where there is one; `retired` tells which regions are gone, and their heirs;
+    `predecessors` are the names that the region had before.
+    """
 
     def __init__(
         self,
@@ -60,8 +71,13 @@ class Project:
         clock: Clock,
         *,
         alone: bool = False,
+        resolve: Queue | None = None,
+        retired: Callable[[], Mapping[str, str]] = dict,
+        predecessors: Collection[str] = (),
     ) -> None:
+        self._schema = schema
         self._region = region
+        self._own = {region, *predecessors}
         self._store = store
         self._cache = cache
         self._told = [
@@ -70,6 +86,8 @@ class Project:
         ]
         self._clock = clock
         self._alone = alone
+        self._resolve = resolve
+        self._retired = retired
         self._images = Images(schema)
 
     def handle(self, changes: Sequence[Change]) -> Projected:
@@ -79,10 +97,12 @@ class Project:
         news: dict[Key, dict[str, Image]] = {}
         for change, image in zip(changes, images, strict=True):
             news.setdefault(change.key, {})[change.region] = image
-        views_written = self._cache_views(news)
+        visible = self._visible(news)
+        views_written = self._cache_views(visible)
+        self._call_resolver(visible)
         visible_at = self._clock.now_ms()
         notices = [
-            self._images.notice(change.key, change.region, change.old, image, own=change.region == self._region)
+            self._images.notice(change.key, change.region, change.old, image, own=change.region in self._own)
             for change, image in zip(changes, images, strict=True)
         ]
         for queue, keys in self._told:
@@ -92,12 +112,25 @@ class Project:
         ages = [visible_at - cause.accepted_at for notice in notices for cause in notice.because]
         return Projected(views_written, ages)
 
-    def _cache_views(self, news: Mapping[Key, Mapping[str, Image]]) -> int:
+    def _call_resolver(self, visible: _Visible) -> None:
+        """Hand over the keys whose rows give this region something to do. It looks again before it does anything."""
+        if self._resolve is None:
+            return
+        retired = self._retired()
+        keys = []
+        for key, images in visible.items():
+            rows = {region: image.row for region, image in images.items()}
+            if calls_for(rows, self._region, self._schema.keys[key.state_key], retired):
+                keys.append(key)
+        if keys:
+            self._resolve.send([encode_call(key) for key in keys], delay_s=RESOLVE_AFTER_S)
+
+    def _cache_views(self, visible: _Visible) -> int:
         """Write the keys' views. Where the cache holds something concurrent, read once more, and then have it so."""
-        answers = self._cache.put(views := self._views(news))
+        answers = self._cache.put(views := self._views(visible))
         contested = {v.key for v, answer in zip(views, answers, strict=True) if answer is Put.CONCURRENT}
         if contested:
-            again = self._views({key: news[key] for key in contested})
+            again = self._views(self._visible({key: visible[key] for key in contested}))
             second = self._cache.put(again)
             wrong = [v for v, answer in zip(again, second, strict=True) if answer is Put.CONCURRENT]
             for view in wrong:
@@ -107,18 +140,20 @@ class Project:
             answers = [*answers, *second]
         return sum(answer is Put.WRITTEN for answer in answers)
 
-    def _views(self, news: Mapping[Key, Mapping[str, Image]]) -> list[View]:
-        view = self._images.view
+    def _views(self, visible: _Visible) -> list[View]:
+        return [self._images.view(key, images.values()) for key, images in visible.items()]
+
+    def _visible(self, news: _Visible) -> _Visible:
+        """All regions' rows of the keys, the latest of what is stored and what is news."""
         if self._alone:
-            return [view(key, changed.values()) for key, changed in news.items()]
-        views = []
+            return news
+        visible: dict[Key, dict[str, Image]] = {}
         for key, rows in self._store.load(list(news)).items():
-            visible = {region: self._images.read(key.state_key, body) for region, body in rows.items()}
+            images = visible[key] = {region: self._images.read(key.state_key, body) for region, body in rows.items()}
             for region, image in news[key].items():
-                if region not in visible or covers(image.row.vector, visible[region].row.vector):
-                    visible[region] = image
-            views.append(view(key, visible.values()))
-        return views
+                if region not in images or covers(image.row.vector, images[region].row.vector):
+                    images[region] = image
+        return visible
 
 
 def _packed(notices: list[Notice]) -> list[bytes]:

@@ -8,7 +8,7 @@ a stage only where no managed service does it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from playerstate.core.model import Key
 from playerstate.core.version_vector import format_vector
@@ -27,7 +27,10 @@ class Replicate:
     def handle(self, changes: Sequence[Change]) -> int:
         """Carry the latest of each row; returns how many were news. Raises `NotNow` if it could not be done."""
         latest: dict[Key, bytes] = {change.key: change.new for change in changes if change.region == self._source}
-        arrivals = [
-            Arrival(key, self._source, format_vector(read_row_head(body).vector), body) for key, body in latest.items()
-        ]
+        arrivals = [arrival for key, body in latest.items() for arrival in arrivals_of(key, {self._source: body})]
         return self._target.receive(arrivals) if arrivals else 0
+
+
+def arrivals_of(key: Key, rows: Mapping[str, bytes]) -> list[Arrival]:
+    """Stored rows of a key, by region, as they arrive elsewhere."""
+    return [Arrival(key, region, format_vector(read_row_head(body).vector), body) for region, body in rows.items()]

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from playerstate.core.model import Key, Transition
 
-_Name: TypeAlias = tuple[str, str, int]
-"""State key, region and first step: what tells a player's transitions apart."""
+_Name: TypeAlias = tuple[str, str, str]
+"""State key, region and version: what tells a player's transitions apart."""
 
 
 class MemoryAudit:
@@ -80,4 +80,4 @@ class MemoryAudit:
 
 
 def _name(transition: Transition) -> _Name:
-    return transition.state_key, transition.region, transition.first
+    return transition.state_key, transition.region, transition.version

@@ -38,9 +38,10 @@ class MemoryQueue:
         self._received: dict[str, int] = {}
         self._dead: list[bytes] = []
 
-    def send(self, bodies: Sequence[bytes]) -> None:
+    def send(self, bodies: Sequence[bytes], *, delay_s: float = 0.0) -> None:
         """Put messages on the queue, all or none."""
-        messages = [_Waiting(body) for body in bodies]
+        visible_at_ms = self._clock.now_ms() + int(delay_s * 1000) if delay_s else 0
+        messages = [_Waiting(body, visible_at_ms) for body in bodies]
         with self._lock:
             for message in messages:
                 self._waiting[next(self._numbers)] = message

@@ -5,17 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from playerstate.backends.sqlite.database import Database, insert_many
-from playerstate.core.model import Cause, Key, Transition
+from playerstate.core.model import Cause, Key, Side, Transition
 from playerstate.core.numbers import pack, unpack_extension
 
 _decode_causes = msgspec.msgpack.Decoder(list[Cause], ext_hook=unpack_extension).decode
+_decode_sides = msgspec.msgpack.Decoder(list[Side]).decode
 
 _COLUMNS = (
-    "player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes, epoch"
+    "player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes, sides"
+    ", epoch"
 )
 _LATEST_FIRST = "ORDER BY written_at DESC, last DESC, state_key"
 _WRITTEN_AT = 5
@@ -43,6 +46,7 @@ class SqliteAudit:
                 bytes(t.before),
                 bytes(t.after),
                 pack(t.causes),
+                pack(t.sides) if t.sides else None,
                 t.epoch,
             )
             for t in transitions
@@ -101,19 +105,8 @@ def _epochs(connection: sqlite3.Connection, player_ids: Collection[str]) -> dict
     return {Key(player_id, state_key): epoch for player_id, state_key, epoch in rows}
 
 
-def _transition(row: tuple[str, str, str, int, int, int, str, str, bytes, bytes, bytes, int]) -> Transition:
-    player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes, epoch = row
-    return Transition(
-        player_id,
-        state_key,
-        region,
-        first,
-        last,
-        written_at,
-        before_version,
-        version,
-        msgspec.Raw(before),
-        msgspec.Raw(after),
-        _decode_causes(causes),
-        epoch=epoch,
-    )
+def _transition(row: tuple[Any, ...]) -> Transition:
+    *identity_and_versions, before, after, causes, sides, epoch = row
+    values = msgspec.Raw(before), msgspec.Raw(after)
+    known_sides = _decode_sides(sides) if sides else []
+    return Transition(*identity_and_versions, *values, _decode_causes(causes), known_sides, epoch)  # type: ignore[call-arg]

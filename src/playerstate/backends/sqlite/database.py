@@ -25,19 +25,24 @@ class Database:
     """A file with a schema of its own, `sql/<name>.sql`.
 
     Commits are flushed to the disk before they return, unless `durable` is False: then a crash of the machine (not of
-    the process) may lose the latest ones. Reads see every commit that returned before them.
+    the process) may lose the latest ones. Reads see every commit that returned before them. A file that must be
+    `there_already` is another node's: it is neither made nor changed by opening it.
     """
 
-    def __init__(self, path: Path, name: str, *, durable: bool = True) -> None:
+    def __init__(self, path: Path, name: str, *, durable: bool = True, there_already: bool = False) -> None:
         self._path = path
         self._durable = durable
         self._write_lock = threading.Lock()
         self._idle_readers: list[sqlite3.Connection] = []  # appending and popping are atomic
         self._all: list[sqlite3.Connection] = []
         self._closed = False
+        if there_already and not path.is_file():
+            raise Unavailable(f"there is no {path}")
         with translated(path):
             self._writer = self._connect()
             _check_format(self._writer, path)
+            if there_already:
+                return
             self._writer.execute("PRAGMA journal_mode = WAL")
             script = files("playerstate.backends.sqlite").joinpath("sql", f"{name}.sql").read_text("utf-8")
             self._writer.executescript(script)

@@ -30,11 +30,12 @@ class SqliteQueue:
         self._clock = clock
         self._attempts_max = attempts_max
 
-    def send(self, bodies: Sequence[bytes]) -> None:
+    def send(self, bodies: Sequence[bytes], *, delay_s: float = 0.0) -> None:
         """Put messages on the queue, all or none."""
+        visible_at = self._clock.now_ms() + int(delay_s * 1000) if delay_s else _SINCE_EVER
         with self._database.transaction() as connection:
             connection.executemany(
-                "INSERT INTO messages (visible_at, body) VALUES (?, ?)", [(_SINCE_EVER, body) for body in bodies]
+                "INSERT INTO messages (visible_at, body) VALUES (?, ?)", [(visible_at, body) for body in bodies]
             )
 
     def receive(self, limit: int, *, visibility_s: float) -> list[Message]:

@@ -10,6 +10,7 @@ from playerstate.backends.sqlite.database import Database, insert_many
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
 from playerstate.core.version_vector import later
+from playerstate.errors import StartRefused
 from playerstate.ports.replication import Arrival
 from playerstate.ports.store import Change
 
@@ -30,11 +31,36 @@ _JUST_AFTER_HASH = "$"  # the character after `#`: `gold$` lies beyond every `go
 
 
 class SqliteStore:
-    """A `Store` that takes `Arrivals`; its `changes` are the `Changes` of the same file."""
+    """A `Store` that takes `Arrivals`; its `changes` are the `Changes` of the same file.
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path, "store")
+    Raises `Unavailable` if the file is not `there_already`, and must be.
+    """
+
+    def __init__(self, path: Path, *, there_already: bool = False) -> None:
+        self._database = Database(path, "store", there_already=there_already)
         self.changes = SqliteChanges(self._database)
+
+    def stamp(self, region: str, *, first: bool) -> None:
+        """Make sure that the file is the region's own: dots must never be handed out from another's, or a second time.
+
+        A file without a name gets it if this is the `first` time. Raises `StartRefused` for any other.
+        """
+        with self._database.transaction() as connection:
+            named = [name for (name,) in connection.execute("SELECT region FROM about")]
+            if not named and first:
+                connection.execute("INSERT INTO about (region) VALUES (?)", (region,))
+            elif named != [region]:
+                raise StartRefused(
+                    f"store.db is {named[0] if named else 'another file'}, not the store of {region}: a region whose "
+                    "store was lost or set back must come back under a new name, see `playerstate restore` and "
+                    "`playerstate region retire`"
+                )
+
+    def rename(self, region: str) -> None:
+        """Have the file belong to a region that has never written to it."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM about")
+            connection.execute("INSERT INTO about (region) VALUES (?)", (region,))
 
     def load(self, keys: Sequence[Key]) -> dict[Key, dict[str, bytes]]:
         """All regions' rows of each key."""
@@ -46,6 +72,12 @@ class SqliteStore:
                 found = execute(_LOAD_KEY, (player_id, f"{state_key}#", f"{state_key}{_JUST_AFTER_HASH}")).fetchall()
                 loaded[key] = {range_key[len(state_key) + 1 :]: body for range_key, body in found}
         return loaded
+
+    def versions(self, keys: Sequence[Key], region: str) -> dict[Key, str]:
+        """The versions of a region's rows of the keys, those that are there."""
+        with self._database.reading() as connection:
+            found = [(key, connection.execute(_ROW, _place(key, region)).fetchone()) for key in keys]
+        return {key: row[0] for key, row in found if row is not None}
 
     def load_player(self, player_id: str) -> dict[Key, dict[str, bytes]]:
         """All rows of a player."""
@@ -114,8 +146,12 @@ class SqliteChanges:
         return self._database.delete_up_to("changes", up_to)
 
 
+def _place(key: Key, region: str) -> tuple[str, str]:
+    return key.player_id, f"{key.state_key}#{region}"
+
+
 def _receive_one(connection: sqlite3.Connection, arrival: Arrival) -> bool:
-    place = (arrival.key.player_id, f"{arrival.key.state_key}#{arrival.region}")
+    place = _place(arrival.key, arrival.region)
     current = connection.execute(_ROW, place).fetchone()
     if current is None:
         connection.execute(_INSERT, (*place, arrival.version, arrival.body))
@@ -180,7 +216,7 @@ def _commit_at_once(connection: sqlite3.Connection, writes: Sequence[Write]) -> 
 def _commit_one(connection: sqlite3.Connection, group: Sequence[Write]) -> bool:
     connection.execute("SAVEPOINT one")
     for write in group:
-        place = (write.key.player_id, f"{write.key.state_key}#{write.region}")
+        place = _place(write.key, write.region)
         if write.seen is None:
             written = connection.execute(_INSERT, (*place, write.version, write.new)).rowcount
         else:

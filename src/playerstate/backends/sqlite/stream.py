@@ -85,8 +85,8 @@ class SqliteStream:
 class SqliteCheckpoints:
     """`Checkpoints`, not flushed at every save: a machine's crash may set a consumer back, which it stands."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path, "checkpoints", durable=False)
+    def __init__(self, path: Path, *, there_already: bool = False) -> None:
+        self._database = Database(path, "checkpoints", durable=False, there_already=there_already)
 
     def load(self, consumer: str) -> int:
         """The position saved last."""

@@ -1,4 +1,4 @@
--- Transitions, one row a write of a row, identified by player, key, region and first step.
+-- Transitions, one row a write of a row, identified by player, key, region and version.
 CREATE TABLE IF NOT EXISTS transitions (
     player_id      TEXT NOT NULL,
     state_key      TEXT NOT NULL,
@@ -11,8 +11,9 @@ CREATE TABLE IF NOT EXISTS transitions (
     before         BLOB NOT NULL,
     after          BLOB NOT NULL,
     causes         BLOB NOT NULL,
+    sides          BLOB,
     epoch          INTEGER NOT NULL,
-    UNIQUE (player_id, state_key, region, first)
+    UNIQUE (player_id, state_key, region, version)
 );
 
 -- How often keys were erased, of those that ever were: transitions of lower epochs are not kept.

@@ -8,6 +8,11 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (player_id, range_key)
 );
 
+-- One row: the region, with its incarnation, that hands out dots from this file.
+CREATE TABLE IF NOT EXISTS about (
+    region TEXT NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS changes (
     position  INTEGER PRIMARY KEY AUTOINCREMENT,
     player_id TEXT NOT NULL,
