@@ -103,6 +103,17 @@ def test_a_sender_whose_clock_is_ahead_brings_nothing_back(cluster: Cluster) -> 
     assert cluster.send("c", ahead, accepted_at=NOW_MS + 40 * MINUTE_MS) == EXPIRED
 
 
+def test_a_sender_whose_clock_jumped_back_brings_nothing_back(cluster: Cluster) -> None:
+    """Sequence 3 is forgotten, 2 comes late, with a later time: that 3 is above what is remembered is no news."""
+    forgotten = update(SOMETHING["score"], sequence=3)
+    cluster.send("a", forgotten)
+    cluster.erase("a", "score")
+    late = update(op("score", "add", n=1), sequence=2, sent_at=NOW_MS + 10)
+    assert cluster.send("a", late, accepted_at=NOW_MS + 10) == APPLIED
+    assert cluster.send("a", forgotten, accepted_at=NOW_MS + 20) == EXPIRED
+    assert cluster.value("a", "score") == 1
+
+
 def test_what_a_region_applied_before_it_heard_of_the_erasure_does_not_come_again(cluster: Cluster) -> None:
     """Its effect goes with the epoch that it belonged to; the same update again is no new one."""
     cluster.erase("a", "score")

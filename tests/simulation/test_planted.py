@@ -19,7 +19,7 @@ from playerstate.core.version_vector import VersionVector, join, parse_vector
 from playerstate.ports.cache import Put
 from playerstate.simulation.run import Run, run, shortest
 
-SEEDS_MAX = 40
+SEEDS_MAX = 100
 STEPS = 500
 
 
@@ -137,6 +137,11 @@ def erasing_without_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Replica, "erase", erase)
 
 
+def memory_lost_on_following(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that was left behind by an erasure, and takes the higher epoch's memory for all there is."""
+    monkeypatch.setattr(producers, "forgotten", lambda _: producers.NOTHING)
+
+
 @pytest.mark.parametrize(
     ("plant", "checkers"),
     [
@@ -152,6 +157,7 @@ def erasing_without_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
         (seen_that_limits_nothing, {"added_elements_stay"}),
         (erasing_by_deletion, {"erased"}),
         (erasing_without_an_epoch, {"sums"}),
+        (memory_lost_on_following, {"once"}),
     ],
 )
 def test_a_planted_bug_is_found(

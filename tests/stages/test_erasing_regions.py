@@ -43,6 +43,21 @@ def test_a_row_that_was_left_behind_follows() -> None:
     assert all(row(world, region, NAME, owner=owner).epoch == 1 for region in REGIONS for owner in ("a", "b"))
 
 
+def test_the_record_of_a_join_does_not_repeat_what_was_erased() -> None:
+    """It tells that a region's row was concurrent with the erasure, and not what it held."""
+    world = Regions()
+    name(world, "b", "Ada")
+    world.erase("a", NAME)
+    world.carry("b", "a")
+    assert world.resolve("a") == 1
+    joined = row(world, "a", NAME)
+    assert [(side.region, side.version, side.value) for side in joined.sides] == [
+        ("a", "a:1", "null"),
+        ("b", "b:1", ""),
+    ]
+    assert b"Ada" not in world["a"].store.load([NAME])[NAME]["a"]
+
+
 def test_applying_follows_too() -> None:
     """An update that comes after the erasure has arrived stands on the new epoch."""
     world = Regions()

@@ -35,6 +35,8 @@ def judge(update: Update, accepted_at: int, replicas: Sequence[Replica]) -> Outc
     known = producers.recall(first.memory, update.producer, update.sequence, update.sent_at)
     if isinstance(known, Outcome):
         return known
+    if first.epoch and _may_be_from_before(update.sent_at, first):
+        return Outcome(Status.EXPIRED)
     plans: _Plans = {}
     outcome = _obstacle(update, known, replicas) or _try(update, accepted_at, replicas, plans)
     return _settle(update, accepted_at, first, plans, outcome)
@@ -51,6 +53,14 @@ def turn_away(update: Update, accepted_at: int, first: Replica) -> Outcome:
     outcome = Outcome(Status.REFUSED, Reason.TOO_MANY_PRODUCERS)
     _take_steps(update, accepted_at, first, {}, outcome)
     return outcome
+
+
+def _may_be_from_before(sent_at: int, replica: Replica) -> bool:
+    """Whether an update that an erased row does not remember may be from before: then it must not bring anything back.
+
+    A producer whose clock has jumped may have sent what is forgotten under a higher sequence than what is remembered.
+    """
+    return sent_at <= producers.horizon(replica.memory)
 
 
 def _obstacle(update: Update, known: producers.Novelty, replicas: Sequence[Replica]) -> Outcome | None:
@@ -73,9 +83,9 @@ def _try(update: Update, accepted_at: int, replicas: Sequence[Replica], plans: _
     first, seen = replicas[0], parse_vector(update.seen) if update.seen is not None else None
     for op, replica in zip(update.ops, replicas, strict=True):
         state, effects = plans.get(replica) or (replica.state, [])
-        if replica is not first and replica.epoch and sent_at <= producers.horizon(replica.memory):
+        if replica is not first and replica.epoch and _may_be_from_before(sent_at, replica):
             plans.clear()
-            return Outcome(Status.EXPIRED)  # a row that was erased since; the first one's memory says it by itself
+            return Outcome(Status.EXPIRED)
         at = At(replica.region, replica.next_step, time_us, seen if replica is first else None)
         try:
             state, effect = replica.data_type.apply(state, op, at, replica.spec)

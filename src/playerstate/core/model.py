@@ -141,7 +141,7 @@ class Cause(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Side(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one region had when its row was joined with others: the row's version, and its value as JSON text.
 
-    The text is empty where the sides together are too large to be kept.
+    The text is empty where the sides together are too large to be kept, or where the row was from before an erasure.
     """
 
     region: str

@@ -84,9 +84,12 @@ def calls_for(rows: Mapping[str, Row[Any]], region: str, spec: KeySpec, retired:
 
 
 def sides_of(rows: Mapping[str, Row[Any]], spec: KeySpec) -> list[Side]:
-    """What each region has, for the record of a join; without the values where they are too large to keep."""
+    """What each region has, for the record of a join; without the values where they are too large to keep, and without
+    those from before an erasure.
+    """
+    epoch = max([row.epoch for row in rows.values()], default=0)
     sides = [
-        Side(region, format_vector(row.vector), value_json(row.state, spec).decode())
+        Side(region, format_vector(row.vector), value_json(row.state, spec).decode() if row.epoch == epoch else "")
         for region, row in sorted(rows.items())
     ]
     if sum([len(side.value) for side in sides]) > SIDES_BYTES_MAX:

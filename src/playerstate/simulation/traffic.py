@@ -33,7 +33,7 @@ class GameServer:
         self._sequences: Counter[Key] = Counter()
         self.unsure: Update | None = None
         self._acknowledged: list[Sent] = []
-        self._versions: defaultdict[Key, deque[str]] = defaultdict(lambda: deque(maxlen=4))
+        self._versions: defaultdict[Key, deque[str]] = defaultdict(lambda: deque(maxlen=2))
         """The versions of a key that it has read last, also in regions that it has left."""
 
     def send(self, region: SimRegion) -> Sent | None:

@@ -119,7 +119,7 @@ class World:
             lambda region: region.lose_cache(self._random.choice([None, *PLAYERS])): 8,
             lambda region: region.clock.advance(self._random.randint(-SKEW_MS_MAX, SKEW_MS_MAX)): 6,
             self._repeat_elsewhere: 30,
-            lambda _: self._servers_move(): 20,
+            lambda _: self._servers_move(): 40,
             self._cut_or_heal: 10,
             self._erase: 5 if self._erases else 0,
         }
