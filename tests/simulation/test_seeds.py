@@ -81,7 +81,7 @@ def test_what_may_happen_does_happen() -> None:
     cut = late = 0
     for _ in range(4 * STEPS):
         world.step()
-        cut += bool(world._cut)
+        cut += world.network.parted
         late += bool(world._late)
     boots = sum(region.boots for region in world.regions.values())
     history = world.settle()

@@ -9,6 +9,9 @@ import typer
 
 from playerstate.cli.common import AsJson, ExitCode, leave
 
+SHOWN_MAX = 60
+"""How many lines of a trace are shown, and how many violations."""
+
 
 def chaos(
     *,
@@ -31,7 +34,7 @@ def chaos(
     """Simulate regions whose processes crash, whose messages repeat, and whose network parts; check the promises.
 
     It runs the stages of the product on parts in memory: nothing is started, and nothing is written. A run that breaks
-    a promise is told with a shorter one of the same seed that does, and the exit code is 1.
+    a promise is told with the shortest trace of the same seed that was found to do so, and the exit code is 1.
 
     With --real it starts regions in processes of their own, in a temporary folder, and breaks them under traffic: kill
     -9, a full disk, partitions, clocks that are wrong. After every round it reconciles what the regions hold with what
@@ -64,15 +67,26 @@ def _simulate(seed: int, seeds: int, steps: int, regions: int, *, as_json: bool)
                 wrong.append(shortest(tried, regions=regions))
             advance(done + 1, seeds, updates)
     told: list[dict[str, Any]] = [
-        {"seed": run.seed, "steps": run.steps, "regions": regions, "violations": run.violations} for run in wrong
+        {
+            "seed": run.seed,
+            "steps": run.steps,
+            "regions": regions,
+            "idle_steps": sorted(run.idle),
+            "trace": run.trace,
+            "violations": run.violations,
+        }
+        for run in wrong
     ]
     if as_json:
         console.document({"seeds": seeds, "steps": steps, "regions": regions, "updates": updates, "wrong": told})
     else:
         for one in told:
             console.say(f"playerstate chaos --seed {one['seed']} --seeds 1 --steps {one['steps']} --regions {regions}")
-            for violation in one["violations"]:
+            for violation in one["violations"][:SHOWN_MAX]:
                 console.say(f"  {violation}")
+            console.say(f"  It takes no more than this; the last {SHOWN_MAX} lines, with the step of each:")
+            for line in one["trace"][-SHOWN_MAX:]:
+                console.say(f"  {line}")
         ran = f"{seeds:,} runs of {steps:,} steps in {regions} regions, {updates:,} updates acknowledged"
         console.say(f"{ran}: {len(told):,} broke a promise")
     return ExitCode.REFUSED if wrong else ExitCode.DONE

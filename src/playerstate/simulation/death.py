@@ -81,14 +81,18 @@ class Death:
                 steps = self._row(change).vector.get(change.region, 0)
                 self._gone.reached[change.key] = max(steps, self._gone.reached.get(change.key, 0))
 
-    def acts(self, moment: Callable[[], int], carry: Carry) -> dict[Act, int]:
+    def acts(self, moment: Callable[[], int], carry: Carry) -> dict[str, tuple[Act, int]]:
         """What may happen besides in a run in which a region dies, and how often beside the rest."""
         if not self.planned:
             return {}
-        return {
-            lambda region: self._retire(region) if self.dead and moment() >= self._retired_at else None: 40,
-            lambda region: self._carry_late(region, carry, self._random.randint(1, 12)): 20,
-        }
+
+        def hear(region: SimRegion) -> str | None:
+            return self._retire(region) if self.dead and moment() >= self._retired_at else None
+
+        def carry_late(region: SimRegion) -> None:
+            self._carry_late(region, carry, self._random.randint(1, 12))
+
+        return {"hear of the death": (hear, 40), "carry late": (carry_late, 20)}
 
     def settle(self, carry: Carry) -> None:
         """Have all hear of the death, the heir take over, and what comes late come."""
@@ -124,11 +128,13 @@ class Death:
         if change.region == self._gone.heir and any(cause.producer == RETIRER for cause in row.because):
             self._gone.known.setdefault(change.key, row.vector.get(self._gone.region, 0))
 
-    def _retire(self, region: SimRegion) -> None:
+    def _retire(self, region: SimRegion) -> str | None:
         """The heir hears of the death, and after it the others."""
         self._retired |= region.name == self._gone.heir
-        if self._retired:
-            region.retired[self._gone.region] = self._gone.heir
+        if not self._retired or self._gone.region in region.retired:
+            return None
+        region.retired[self._gone.region] = self._gone.heir
+        return f"of {self._gone.region}, whose heir is {self._gone.heir}"
 
     def _carry_late(self, target: SimRegion, carry: Carry, limit: int) -> None:
         if self._retired and self._comes_late:

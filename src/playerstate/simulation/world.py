@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
-from itertools import permutations
 from random import Random
 
 from playerstate.backends.memory.clock import ManualClock
@@ -15,12 +13,12 @@ from playerstate.core.schema import parse_schema
 from playerstate.core.version_vector import join
 from playerstate.core.wire import decode_record, row_readers
 from playerstate.errors import NotNow, OutcomeUnknown
-from playerstate.simulation.death import Death
+from playerstate.simulation.death import Act, Death
 from playerstate.simulation.faults import Crashed, Fate, Late
 from playerstate.simulation.history import Committed, Final, History, Read
+from playerstate.simulation.network import Network
 from playerstate.simulation.region import SimRegion
 from playerstate.simulation.traffic import PLAYERS, GameServer
-from playerstate.stages.replicate import Replicate
 
 SCHEMA = parse_schema(
     """
@@ -54,7 +52,7 @@ SETTLE_ROUNDS_MAX = 30
 
 
 class World:
-    """Regions, game servers, and the network between the regions' stores."""
+    """Regions, game servers, and a network between the regions."""
 
     def __init__(self, seed: int, *, regions: int = 3) -> None:
         self._random = random = Random(seed)  # noqa: S311 - it has to be reproducible
@@ -66,127 +64,131 @@ class World:
         }
         self.history = History(SCHEMA)
         self._servers = [GameServer(f"server-{n}", random.choice(names), random) for n in range(SERVERS)]
-        self._cut: set[frozenset[str]] = set()
-        self._carried = dict.fromkeys(permutations(names, 2), 0)
         self._death = Death(seed, SCHEMA, KEYS, self.regions, self.history)
+        self.network = Network(self.regions, random, carried=self._death.carried)
         self._erases = random.random() < ERASING_SHARE and not self._death.planned  # a checker knows of one at a time
-        acts = self._acts() | self._death.acts(lambda: self._fate.moment, self._carry)
-        self._names, self._weights = list(acts), list(acts.values())
+        self._seed = seed
+        self._acts = self._all_acts() | self._death.acts(lambda: self._fate.moment, self.network.carry)
+        self._names, self._weights = list(self._acts), [weight for _, weight in self._acts.values()]
+        self.trace: list[str] = []
 
-    def step(self) -> None:
-        """Let one thing happen."""
+    def step(self, *, idle: bool = False) -> None:
+        """Let one thing happen, or, if `idle`, only the time pass that it takes.
+
+        What happens at a step hangs on the seed and on its number alone, and on what it finds: steps can be left out.
+        """
         self._fate.moment += 1
+        self._random.seed(f"{self._seed} {self._fate.moment}")
         self._death.strike(self._fate.moment, self._late, self._servers)
         for region in self.regions.values():
             region.clock.advance(self._random.randint(0, 40))
-        (act,) = self._random.choices(self._names, self._weights)
+        (name,) = self._random.choices(self._names, self._weights)
         region = self._any_region()
+        if idle:
+            return
+        act, _ = self._acts[name]
         try:
-            act(region)
-        except (Crashed, NotNow, OutcomeUnknown):  # anything else is a bug, and ends the run
+            came_of_it = act(region)
+        except (Crashed, NotNow, OutcomeUnknown) as exc:  # anything else is a bug, and ends the run
+            came_of_it = f"and ended with {type(exc).__name__}; the region starts anew"
             region.boot()
+        if came_of_it:
+            self.trace.append(f"{self._fate.moment:5} {region.name}: {name} {came_of_it}")
 
     def settle(self) -> History:
         """Heal everything, let all come to rest, and look at what is there; the run's history."""
         self._fate.armed = False
-        self._cut.clear()
+        self.network.heal()
         self._read_all()
         self._arrive(len(self._late))
         self._read_all()
         for region in self.regions.values():
             region.boot()
         self._rest()
-        self._death.settle(self._carry)
+        self._death.settle(self.network.carry)
         self._rest()
         self._death.spend_all(self._rest)
         self._read_all()
         self._look()
         return self.history
 
-    def _acts(self) -> dict[Callable[[SimRegion], object], int]:
-        """What may happen, and how often beside the rest."""
+    def _all_acts(self) -> dict[str, tuple[Act, int]]:
+        """What may happen, and how often beside the rest. An act tells what came of it, or nothing."""
+
+        def stage(name: str) -> Act:
+            return lambda region: region.consumers[name].step()
+
         return {
-            self._send: 260,
-            lambda region: region.consumers["apply"].step(): 150,
-            lambda region: region.consumers["project"].step(): 150,
-            lambda region: region.consumers["link"].step(): 30,
-            lambda region: region.consumers["audit"].step(): 40,
-            self._carry_some: 170,
-            lambda region: region.consumers["resolve"].step(): 60,
-            self._read_some: 90,
-            lambda region: region.boot(): 10,
-            lambda _: self._arrive(1): 20,
-            lambda region: region.lose_cache(self._random.choice([None, *PLAYERS])): 8,
-            lambda region: region.clock.advance(self._random.randint(-SKEW_MS_MAX, SKEW_MS_MAX)): 6,
-            self._repeat_elsewhere: 30,
-            lambda _: self._servers_move(): 40,
-            self._cut_or_heal: 10,
-            self._erase: 5 if self._erases else 0,
+            "send": (self._send, 260),
+            "apply": (stage("apply"), 150),
+            "project": (stage("project"), 150),
+            "link": (stage("link"), 30),
+            "audit": (stage("audit"), 40),
+            "carry": (self.network.carry_some, 170),
+            "resolve": (stage("resolve"), 60),
+            "read": (self._read_some, 90),
+            "restart": (SimRegion.boot, 10),
+            "arrive late": (lambda _: self._arrive(1), 20),
+            "lose the cache": (lambda region: region.lose_cache(self._random.choice([None, *PLAYERS])), 8),
+            "set the clock": (self._set_clock, 6),
+            "repeat elsewhere": (self._repeat_elsewhere, 30),
+            "move a server": (lambda _: self._servers_move(), 40),
+            "cut or heal": (self.network.cut_or_heal, 10),
+            "erase": (self._erase, 5 if self._erases else 0),
         }
+
+    def _set_clock(self, region: SimRegion) -> str:
+        by_ms = self._random.randint(-SKEW_MS_MAX, SKEW_MS_MAX)
+        region.clock.advance(by_ms)
+        return f"by {by_ms:+,} ms"
 
     def _any_region(self) -> SimRegion:
         return self._random.choice(list(self.regions.values()))
 
-    def _send(self, region: SimRegion) -> None:
+    def _send(self, region: SimRegion) -> str | None:
         here = [server for server in self._servers if server.region == region.name]
-        if here:
-            sent = self._random.choice(here).send(region)
-            if sent is not None:
-                self.history.sent.append(sent)
+        sent = self._random.choice(here).send(region) if here else None
+        if sent is None:
+            return None
+        self.history.sent.append(sent)
+        return _told(sent.update)
 
-    def _erase(self, region: SimRegion) -> None:
-        region.accept.erase(self._random.choice(PLAYERS), "asked for")
+    def _erase(self, region: SimRegion) -> str:
+        player = self._random.choice(PLAYERS)
+        region.accept.erase(player, "asked for")
+        return player
 
-    def _repeat_elsewhere(self, region: SimRegion) -> None:
+    def _repeat_elsewhere(self, region: SimRegion) -> str | None:
         """A sender that fails over repeats what the region has heard of: as far as promise 2 goes between regions."""
         if not self.history.sent:
-            return
+            return None
         at, update = self._random.choice(self.history.sent)
         key = update.first_key
         body = region.store.load([key])[key].get(at)
         if body is None or at == region.name:
-            return
+            return None
         memory = READERS[key.state_key].decode(body).memory
-        if isinstance(recall(memory, update.producer, update.sequence, update.sent_at), Outcome):
-            region.accept.handle([update])
+        if not isinstance(recall(memory, update.producer, update.sequence, update.sent_at), Outcome):
+            return None
+        region.accept.handle([update])
+        return f"what {at} has processed: {_told(update)}"
 
     def _servers_move(self) -> None:
         self._random.choice(self._servers).move(list(self.regions))
 
-    def _cut_or_heal(self, region: SimRegion) -> None:
-        """What lies between a region and another, in both directions."""
-        other = self._any_region()
-        if other is not region:
-            self._cut ^= {frozenset((region.name, other.name))}
-
-    def _carry_some(self, source: SimRegion) -> None:
-        """Some of the next changes to one other region; now and then from far before, for links may start anew."""
-        target = self._any_region()
-        if target is not source and frozenset((source.name, target.name)) not in self._cut:
-            if self._random.random() < 0.05:
-                self._carried[source.name, target.name] = 0
-            self._carry(source, target, self._random.randint(1, 12))
-
-    def _carry(self, source: SimRegion, target: SimRegion, limit: int) -> int:
-        link = source.name, target.name
-        changes = source.store.changes.read(self._carried[link], limit)
-        if not changes:
-            return 0
-        Replicate(source.name, target.store).handle(changes)
-        self._carried[link] = changes[-1].position
-        self._death.carried(changes)
-        return len(changes)
-
-    def _arrive(self, calls: int) -> None:
+    def _arrive(self, calls: int) -> str:
         """What was on its way when its process died takes effect now."""
+        came = []
         for _ in range(min(calls, len(self._late))):
             call = self._late.pop(self._random.randrange(len(self._late)))
             call.arrive()
+            came.append(f"the {call.name} of step {call.moment}")
             for region in self.regions.values():
                 if call.part is region.cache:
                     (views,) = call.arguments
                     lost = [view.key for view in views if max(region.lost[view.key], default=-1) >= call.moment]
                     self.history.stale_for_good += [(region.name, key) for key in lost]
+        return ", ".join(came)
 
     def _read_some(self, region: SimRegion) -> None:
         for key in self._random.sample(KEYS, 3):
@@ -219,10 +221,7 @@ class World:
             for consumer in region.consumers.values():
                 while taken := consumer.step():
                     done += taken
-        for source, target in permutations(self.regions.values(), 2):
-            while carried := self._carry(source, target, 1000):
-                done += carried
-        return done
+        return done + self.network.carry_all()
 
     def _look(self) -> None:
         self.history.unsure += [server.unsure for server in self._servers if server.unsure]
@@ -261,3 +260,8 @@ class World:
                 ]
                 self._death.known(change)
             vectors[change.region] = row.vector
+
+
+def _told(update: Update) -> str:
+    ops = [f"{op.key} {op.op} {op.n or op.elements or op.value or ''}".replace("UNSET", "") for op in update.ops]
+    return f"{update.producer}#{update.sequence}: {', '.join(ops)}"
