@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from playerstate.errors import StartRefused, Unavailable
+from playerstate.errors import RegionRefused, StartRefused, Unavailable
 from playerstate.folder import check_region_name, write_file
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.regional import LinkSettings
@@ -65,6 +65,36 @@ class Plan(msgspec.Struct, frozen=True):
         """The living region whose data folder has a name."""
         return next((name for name in self.living() if self.regions[name].folder == folder), None)
 
+    def retirements(self) -> dict[str, str]:
+        """Retired region -> the living one that holds its rights, by way of others that were retired since."""
+        heirs = {}
+        for name in self.retired():
+            heir = name
+            while (retired := self.regions[heir].retired) is not None:
+                heir = retired.by
+            heirs[name] = heir
+        return heirs
+
+    def with_retired(self, gone: str, *, by: str, at: int) -> Plan:
+        """The plan without a region, whose rights another one takes over.
+
+        Raises `RegionRefused` if that one is retired itself; retiring a region again changes nothing.
+        """
+        region = self.regions[gone]
+        if region.retired is not None and region.retired.by == by:
+            return self
+        if region.retired is not None:
+            raise RegionRefused(f"{gone} is retired already, and {region.retired.by} has taken over its rights")
+        if by == gone or by not in self.living():
+            raise RegionRefused(f"{by} cannot take over the rights of {gone}")
+        return self.with_region(gone, msgspec.structs.replace(region, retired=Retirement(at, by)))
+
+    def with_successor(self, predecessor: str, name: str, *, at: int) -> Plan:
+        """The plan with a region under a new name, in the folder where it was under another."""
+        region = self.regions[predecessor]
+        gone = msgspec.structs.replace(region, folder="", retired=Retirement(at, name))
+        return self.with_region(predecessor, gone).with_region(name, Region(region.folder))
+
     def with_way(self, source: str, target: str, settings: LinkSettings) -> Plan:
         """The plan with another way between two regions, in one direction."""
         return msgspec.structs.replace(self, ways={**self.ways, f"{source}>{target}": settings})
@@ -104,7 +134,7 @@ class Deployment:
             plan = deployment.plan() if deployment.exists() else Plan(FORMAT_VERSION, {})
             for name in names:
                 if name in plan.retired():
-                    raise StartRefused(f"The region {name} is retired; its successor needs another name")
+                    raise RegionRefused(f"The region {name} is retired; its successor needs another name")
                 if name not in plan.regions and plan.of_folder(name) is None:
                     plan = plan.with_region(name, Region(name))
             deployment._write(plan)

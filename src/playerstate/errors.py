@@ -10,6 +10,7 @@
     ├── InvariantViolated      a promise is broken: stop, and tell a person
     └── StartRefused           the node cannot run on this folder or with these settings
         ├── SchemaRefused      the game's schema is wrong, or does not fit the stored state
+        ├── RegionRefused      a deployment's regions cannot be changed like that
         └── FolderInUse        another node runs on the folder
 
 Drivers' own errors are translated at the edge, `from exc`; they never reach a stage.
@@ -78,6 +79,10 @@ class StartRefused(PlayerStateError):
 
 class SchemaRefused(StartRefused):
     """The game's schema is wrong, or does not fit the state that is stored already."""
+
+
+class RegionRefused(StartRefused):
+    """A deployment's regions cannot be changed like that."""
 
 
 class FolderInUse(StartRefused):

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,16 +25,18 @@ SCHEMA_FILE = "schema.json"
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
-class _About(msgspec.Struct):
+class About(msgspec.Struct):
     """What `folder.json` says. `marker` is the folder's own, so that a cache can be known to belong to it.
 
     `stamped` says that the store has been given the region's name, so that a store without one is not its own.
+    `predecessors` are the names that the region had before it was restored.
     """
 
     format: int
     region: str
     marker: str
     stamped: bool = False
+    predecessors: list[str] = []
 
 
 class DataFolder:
@@ -55,9 +58,9 @@ class DataFolder:
         except BaseException:
             os.close(self._lock)
             raise
+        self.about = about
         self.region = about.region
         self.marker = about.marker
-        self.stamped = about.stamped
 
     def schema(self, text: str | None = None) -> Schema:
         """The schema to run with: `text`, or the folder's own `game.toml`, or the starter's.
@@ -78,10 +81,9 @@ class DataFolder:
 
     def note_stamped(self) -> None:
         """Remember that the store bears the region's name."""
-        if not self.stamped:
-            self.stamped = True
-            about = _About(FORMAT_VERSION, self.region, self.marker, stamped=True)
-            write_file(self.path / FOLDER_FILE, msgspec.json.encode(about))
+        if not self.about.stamped:
+            self.about = msgspec.structs.replace(self.about, stamped=True)
+            write_about(self.path, self.about)
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -96,26 +98,42 @@ class DataFolder:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
-    def _read_about(self, region: str | None) -> _About:
-        file = self.path / FOLDER_FILE
-        if not file.exists():
-            about = _About(FORMAT_VERSION, region or DEFAULT_REGION, secrets.token_hex(8))
+    def _read_about(self, region: str | None) -> About:
+        if not (self.path / FOLDER_FILE).exists():
+            about = new_about(region or DEFAULT_REGION)
             check_region_name(about.region)
-            write_file(file, msgspec.json.encode(about))
+            write_about(self.path, about)
             return about
-        try:
-            raw = msgspec.json.decode(_read(file), type=dict)
-            if raw.get("format", 0) > FORMAT_VERSION:
-                raise StartRefused(
-                    f"{self.path} was written by a newer version of playerstate (its format is {raw['format']}, this "
-                    f"one knows up to {FORMAT_VERSION})"
-                )
-            about = msgspec.convert(raw, _About)
-        except (msgspec.DecodeError, TypeError) as exc:
-            raise StartRefused(f"{file} cannot be read: {exc}") from exc
+        about = read_about(self.path)
         if region is not None and region != about.region:
             raise StartRefused(f"{self.path} belongs to the region {about.region}, not to {region}")
         return about
+
+
+def new_about(region: str, *, predecessors: Sequence[str] = (), stamped: bool = False) -> About:
+    """What is said of a folder that begins."""
+    return About(FORMAT_VERSION, region, secrets.token_hex(8), stamped, list(predecessors))
+
+
+def read_about(folder: Path) -> About:
+    """What is said of a folder. Raises `StartRefused` if that cannot be read."""
+    file = folder / FOLDER_FILE
+    try:
+        raw = msgspec.json.decode(_read(file), type=dict)
+        if raw.get("format", 0) > FORMAT_VERSION:
+            raise StartRefused(
+                f"{folder} was written by a newer version of playerstate (its format is {raw['format']}, this one "
+                f"knows up to {FORMAT_VERSION})"
+            )
+        about: About = msgspec.convert(raw, About)
+    except (msgspec.DecodeError, TypeError) as exc:
+        raise StartRefused(f"{file} cannot be read: {exc}") from exc
+    return about
+
+
+def write_about(folder: Path, about: About) -> None:
+    """Say it."""
+    write_file(folder / FOLDER_FILE, msgspec.json.encode(about))
 
 
 def check_region_name(name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +12,18 @@ from playerstate.backends.sqlite.store import SqliteChanges, SqliteStore
 from playerstate.backends.sqlite.stream import SqliteCheckpoints
 from playerstate.deployment import Deployment
 from playerstate.errors import Unavailable
+from playerstate.folder import read_about
 from playerstate.ports.clock import Clock
+from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.regional import Link, LinkSettings, link_name
+
+RESTORED_FILE = "restored.json"
+"""It says that the folder comes from a backup, until what the region did since then is known."""
+
+
+def is_regional(folder: Path) -> bool:
+    """Whether rows of other regions may stand beside those of the region in a folder."""
+    return Deployment.around(folder) is not None or bool(read_about(folder).predecessors)
 
 
 class _Opened(NamedTuple):
@@ -23,14 +34,27 @@ class _Opened(NamedTuple):
 
 
 class Neighbourhood:
-    """What one region needs of the others, which come and go while it runs. It reads their files and writes none."""
+    """What one region needs of the others, which come and go while it runs. It reads their files and writes none.
 
-    def __init__(self, deployment: Deployment, region: str, store: SqliteStore, checkpoints: SqliteCheckpoints) -> None:
-        self.clock: Clock = deployment.clock_of(region)
-        self._deployment = deployment
+    One that was restored has a past too: regions whose names it had, and whose rights are its own now.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        region: str,
+        deployment: Deployment | None,
+        store: SqliteStore,
+        checkpoints: SqliteCheckpoints,
+    ) -> None:
+        self.clock: Clock = deployment.clock_of(region) if deployment else SystemClock()
+        self._folder = folder
         self._region = region
+        self._deployment = deployment
         self._store = store
         self._checkpoints = checkpoints
+        self._past = dict.fromkeys(read_about(folder).predecessors, region)
+        self._ready = False
         self._links: dict[str, Link] = {}
         self._others: dict[str, SqliteCheckpoints] = {}
         self._opened = contextlib.ExitStack()
@@ -40,46 +64,86 @@ class Neighbourhood:
     def around(
         cls, folder: Path, region: str, store: SqliteStore, checkpoints: SqliteCheckpoints
     ) -> Neighbourhood | None:
-        """That of the region in a folder; None if it is alone."""
-        deployment = Deployment.around(folder)
-        return cls(deployment, region, store, checkpoints) if deployment else None
+        """That of the region in a folder; None if it is alone, and always was."""
+        if not is_regional(folder):
+            return None
+        return cls(folder, region, Deployment.around(folder), store, checkpoints)
 
     def links(self) -> dict[str, Link]:
         """The ways that lead here, by the region where they begin."""
         with self._lock:
-            for source in self._deployment.plan().living():
-                if source != self._region and source not in self._links:
-                    self._links[source] = self._link_from(source)
+            for source in self._sources() - self._links.keys():
+                self._links[source] = self._link_from(source)
             return dict(self._links)
+
+    def retirements(self) -> Mapping[str, str]:
+        """Regions that are gone, and who has taken over their rights."""
+        return self._deployment.plan().retirements() if self._deployment else self._past
 
     def carried_to(self) -> int:
         """Up to which of this region's changes every other one has taken them."""
+        living = self._deployment.plan().living() if self._deployment else []
         positions = [
             self._checkpoints_of(other).load(link_name(self._region, other))
-            for other in self._deployment.plan().living()
+            for other in living
             if other != self._region
         ]
         return min(positions, default=self._store.changes.head())
+
+    def ready(self) -> bool:
+        """Whether the region may apply updates. One that was restored first finds out what it had done before.
+
+        Updates lie on its stream that it may have applied after the backup was made. What came of them stands in the
+        rows that other regions have, and those have to be here first.
+        """
+        if not self._ready:
+            restored = self._folder / RESTORED_FILE
+            if restored.exists():
+                if not all(link.copied or not self._has_run(source) for source, link in self.links().items()):
+                    return False
+                restored.unlink(missing_ok=True)
+            self._ready = True
+        return True
 
     def close(self) -> None:
         """Close the others' files."""
         self._opened.close()
 
+    def _has_run(self, source: str) -> bool:
+        return (self._folder_of(source) / "store.db").is_file()
+
+    def _sources(self) -> set[str]:
+        """The other regions; of those that are retired the ones whose rows can still be read."""
+        if self._deployment is None:
+            return set()
+        regions, root = self._deployment.plan().regions, self._deployment.path
+        return {
+            source
+            for source, region in regions.items()
+            if source != self._region
+            and (region.retired is None or (region.folder and (root / region.folder / "store.db").is_file()))
+        }
+
     def _link_from(self, source: str) -> Link:
         def settings() -> LinkSettings:
-            return self._deployment.plan().way(source, self._region)
+            return self._deployment.plan().way(source, self._region) if self._deployment else LinkSettings()
 
         def open_source() -> _Opened:
-            store = SqliteStore(self._deployment.folder_of(source) / "store.db", there_already=True)
+            store = SqliteStore(self._folder_of(source) / "store.db", there_already=True)
             self._opened.callback(store.close)
             return _Opened(store, store.changes)
 
         return Link(source, self._region, open_source, self._store, self._checkpoints, settings)
 
+    def _folder_of(self, other: str) -> Path:
+        if self._deployment is None:
+            raise Unavailable(f"there is no other region {other}")
+        return self._deployment.folder_of(other)
+
     def _checkpoints_of(self, other: str) -> SqliteCheckpoints | _NotThere:
         if other not in self._others:
             try:
-                opened = SqliteCheckpoints(self._deployment.folder_of(other) / "checkpoints.db", there_already=True)
+                opened = SqliteCheckpoints(self._folder_of(other) / "checkpoints.db", there_already=True)
             except Unavailable:
                 return _NotThere()
             self._opened.callback(opened.close)

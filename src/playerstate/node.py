@@ -27,7 +27,7 @@ from playerstate.core.model import Stage
 from playerstate.deployment import Deployment
 from playerstate.errors import PlayerStateError, StartRefused, Unavailable
 from playerstate.folder import DataFolder
-from playerstate.neighbourhood import Neighbourhood
+from playerstate.neighbourhood import Neighbourhood, is_regional
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import KEPT_AFTER_USE, Report, dead_message
 from playerstate.runtime.crew import Crew, Role
@@ -81,9 +81,9 @@ class Node:
                 self._valkey.start()
                 opened.callback(self._valkey.stop)
             self.cache_url = self._valkey.url if self._valkey else str(options.cache_url)
-            self._parts = FolderParts.open(path, self.cache_url, regional=deployment is not None)
+            self._parts = FolderParts.open(path, self.cache_url, regional=is_regional(path))
             opened.callback(self._parts.close)
-            self._parts.store.stamp(folder.region, first=not folder.stamped)
+            self._parts.store.stamp(folder.region, first=not folder.about.stamped)
             folder.note_stamped()
             self._around = Neighbourhood.around(path, folder.region, self._parts.store, self._parts.checkpoints)
             if self._around:

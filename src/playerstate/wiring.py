@@ -122,15 +122,23 @@ def consumers(
     clock = neighbourhood.clock if neighbourhood else SystemClock()
     match role:
         case Role.APPLY:
-            apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX)
+            retired = neighbourhood.retirements if neighbourhood else dict
+            apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX, retired=retired)
             stream, changes = parts.stream, parts.store.changes
             if neighbourhood is None:
                 return [ApplyConsumer(stream, parts.checkpoints, apply, changes)]
-            resolve = Resolve(schema, region, parts.store, clock)
+            resolve = Resolve(schema, region, parts.store, clock, retired=neighbourhood.retirements)
             return [
-                ApplyConsumer(stream, parts.checkpoints, apply, changes, carried_to=neighbourhood.carried_to),
+                ApplyConsumer(
+                    stream,
+                    parts.checkpoints,
+                    apply,
+                    changes,
+                    carried_to=neighbourhood.carried_to,
+                    ready=neighbourhood.ready,
+                ),
                 ReplicateConsumer(neighbourhood.links, apply.forget_kept),
-                ResolveConsumer(parts.queues["resolve"], resolve, parts.dead_letters, clock),
+                ResolveConsumer(parts.queues["resolve"], resolve, parts.checkpoints, parts.dead_letters, clock),
             ]
         case Role.FOLLOW:
             groups = [Group(parts.queues[name], wants) for name, wants in CONSUMER_GROUPS.items()]
@@ -143,6 +151,7 @@ def consumers(
                 clock,
                 alone=neighbourhood is None,
                 resolve=parts.queues.get("resolve"),
+                retired=neighbourhood.retirements if neighbourhood else dict,
             )
             audit = Record(parts.audit).handle
             return [

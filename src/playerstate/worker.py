@@ -19,10 +19,9 @@ import structlog
 from playerstate.core.answers import StageStats
 from playerstate.core.model import Stage
 from playerstate.core.schema import load_schema
-from playerstate.deployment import Deployment
 from playerstate.errors import InvariantViolated, StartRefused
 from playerstate.folder import SCHEMA_FILE
-from playerstate.neighbourhood import Neighbourhood
+from playerstate.neighbourhood import Neighbourhood, is_regional
 from playerstate.runtime.collector import calm_collector
 from playerstate.runtime.consumers import Report
 from playerstate.runtime.crew import Crew, Role
@@ -45,7 +44,7 @@ def main(role: Role, folder: Path, region: str, cache_url: str, log_style: str) 
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed must not get among the reports
     configure_logging(LogStyle.parse(log_style))
     try:
-        parts = FolderParts.open(folder, cache_url, regional=Deployment.around(folder) is not None)
+        parts = FolderParts.open(folder, cache_url, regional=is_regional(folder))
     except (InvariantViolated, StartRefused) as exc:
         name: Stage = "apply" if role is Role.APPLY else "project"
         halted = Report(alive=False, stages={name: StageStats(last_error=str(exc))})

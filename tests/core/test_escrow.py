@@ -10,13 +10,17 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+import pytest
+
 from core.laws import Laws, given_schedule
 from core.test_types import op, shown
-from core.worlds import REGIONS, Event, History, Step, Tape, World
+from core.worlds import REGIONS, Event, History, Step, Tape, World, canonical
 from playerstate.core.model import Json, Op, Reason
+from playerstate.core.retirement import overspent
 from playerstate.core.row import Row
 from playerstate.core.schema import KeySpec
-from playerstate.core.types import At, escrow
+from playerstate.core.types import At, Refused, escrow
+from playerstate.core.wire import RowReader, encode_row
 
 AMOUNTS = (1, 0, 2, 3, 5, 9, 2**64, "4")
 THE_NUMBER = ""
@@ -32,9 +36,11 @@ class Ledger:
         self._home = spec.home
         self._deltas: dict[Event, dict[str, int]] = {}
         self._gifts: dict[Event, int] = {}
+        self._taken: dict[Event, dict[str, int]] = {}
         for event in history:
             known = [other for other in self._deltas if event.knew(other)]
             self._gifts[event] = self._gift(event, known)
+            self._taken[event] = self._taking(event, known)
             self._deltas[event] = self.deltas(event, known)
 
     def above(self, item: str, known: Iterable[Event] | None = None) -> int:
@@ -55,7 +61,14 @@ class Ledger:
                 held += self._deltas[e].get(item, 0)
             if (e.op.item or THE_NUMBER) == item and e.op.op == "give":
                 held += self._gifts[e] * ((e.op.field == region) - (e.region == region))
+            held += self._taken[e].get(item, 0) * ((e.region == region) - (e.op.field == region))
         return held
+
+    def spent_or_given(self, region: str, item: str, after: int) -> int:
+        """How much of an item a region took away or gave in its steps beyond a number."""
+        events = [e for e in self.history if e.region == region and e.n > after]
+        gifts = [self._gifts[e] for e in events if (e.op.item or THE_NUMBER) == item]
+        return sum(gifts) + sum(max(0, -self._deltas[e].get(item, 0)) for e in events)
 
     def deltas(self, event: Event, known: list[Event]) -> dict[str, int]:
         """Item -> what an event would add to it."""
@@ -63,18 +76,17 @@ class Ledger:
         if name == "replace":
             target = {item: int(n) for item, n in event.op.items.items()}
             return {i: target.get(i, 0) - self.above(i, known) for i in self.items(known) | target.keys()}
-        if name == "give":
+        if name in ("give", "take_over"):
             return {}
         n = int(event.op.n)
         return {item: {"add": n, "subtract": -n, "set": n - self._minimum - self.above(item, known)}[name]}
 
     def refusal(self, event: Event) -> Reason | None:
         """Why an event that knows all of the history cannot follow it."""
-        lacking = self.lacking(event)
-        held = {item: self.rights(event.region, item) for item in lacking}
-        if any(self.above(item) < held[item] + n for item, n in lacking.items()):
+        deltas = self.deltas(event, list(self.history))
+        if any(n < 0 and self.above(item) + n < 0 for item, n in deltas.items()):
             return Reason.INSUFFICIENT
-        return Reason.RIGHTS_ELSEWHERE if lacking else None
+        return Reason.RIGHTS_ELSEWHERE if self.lacking(event) else None
 
     def lacking(self, event: Event) -> dict[str, int]:
         """Item -> how much more of it the region would have to hold."""
@@ -86,6 +98,15 @@ class Ledger:
         if event.op.op != "give":
             return 0
         return max(0, min(int(event.op.n), self.rights(event.region, event.op.item or THE_NUMBER, known)))
+
+    def _taking(self, event: Event, known: list[Event]) -> dict[str, int]:
+        if event.op.op != "take_over":
+            return {}
+        held = {item: self.rights(event.op.field, item, known) for item in {*self.items(known), *self._starting()}}
+        return {item: n for item, n in held.items() if n > 0}
+
+    def _starting(self) -> set[str]:
+        return {THE_NUMBER} if self._start else set()
 
 
 class EscrowLaws(Laws):
@@ -103,6 +124,8 @@ class EscrowLaws(Laws):
         """The state after the giving of rights."""
 
     def apply(self, state: Any, op: Op, at: At) -> Any:
+        if op.op == "take_over":
+            return self.data_type.take_over(state, at.region, op.field, self.spec)[0]
         return self.give(state, at.region, op) if op.op == "give" else super().apply(state, op, at)
 
     def expected(self, history: History) -> Json:
@@ -114,12 +137,9 @@ class EscrowLaws(Laws):
 
     def check(self, world: World, row: Row[Any]) -> None:
         super().check(world, row)
-        ledger = Ledger(world.history(row), self.spec)
-        for item, accounts in self.accounts(row).items():
-            rights = {region: escrow.rights(accounts, region, self.starting) for region in REGIONS}
-            assert rights == {region: ledger.rights(region, item) for region in REGIONS}
+        for rights in self._checked_rights(world, row).values():
             assert min(rights.values()) >= 0
-            assert sum(rights.values()) == ledger.above(item)
+        assert overspent(row.state, self.spec) == {}
         everywhere = Ledger(world.history(world.join(list(world.rows.values()))), self.spec)
         assert all(everywhere.above(item) >= 0 for item in everywhere.items())
 
@@ -146,6 +166,62 @@ class EscrowLaws(Laws):
         world.settle()
         assert self._refusal(world, ask) in (None, Reason.TOO_MANY_ENTRIES)
         world.do(ask)
+
+    @given_schedule
+    def test_a_region_that_is_gone_leaves_its_rights_to_its_heir(self, commands: int, tape: Tape) -> None:
+        """Nobody else's are touched; below the minimum is only what it had spent or given and its heir did not know of.
+
+        The others go on, give to it, hear of its rows late or not at all, and its heir takes over again and again.
+        """
+        world = self.world("retired", commands, tape)
+        gone, heir = tape.pick(REGIONS), tape.pick(REGIONS)
+        living = [region for region in REGIONS if region != gone]
+        heir = living[0] if heir == gone else heir
+        if tape.number(2):
+            world.rows[heir] = world.join([world.rows[heir], world.rows[gone]])
+        known = world.rows[heir].vector.get(gone, 0)
+        for _ in range(commands):
+            region = tape.pick(living)
+            command = world.draw(tape, erasures=False)._replace(region=region)
+            world.do(command if tape.number(3) else take_over(heir, gone))
+            self._check_retired(world, gone, known)
+        world.settle()
+        world.do(take_over(heir, gone))
+        left = world.rows[heir]
+        world.do(take_over(heir, gone))
+        assert canonical(world.rows[heir].state) == canonical(left.state)  # nothing is taken twice
+        self._check_retired(world, gone, known)
+        for item, rights in self._checked_rights(world, world.rows[heir]).items():
+            assert rights[gone] <= 0
+            spendable = min(rights[heir], sum(rights.values()))
+            if spendable > 0:
+                world.do(Step(heir, [op("subtract", n=spendable, item=item)], 0, None))
+        row = world.rows[heir]
+        assert RowReader(self.spec, 1).decode(encode_row(row)) == row
+        assert canonical(world.join([row, left])) == canonical(row)
+
+    def _check_retired(self, world: World, gone: str, known: int) -> None:
+        """In every row of the living, only the gone region's rights may be negative, and only by what was not known."""
+        for region, row in world.rows.items():
+            ledger = Ledger(world.history(row), self.spec)
+            below = {}
+            if region != gone:
+                for item, rights in self._checked_rights(world, row).items():
+                    assert min(n for name, n in rights.items() if name != gone) >= 0
+                    assert -rights[gone] <= ledger.spent_or_given(gone, item, known)
+                    if ledger.above(item) < 0:
+                        below[item] = -ledger.above(item)
+                assert overspent(row.state, self.spec) == below
+
+    def _checked_rights(self, world: World, row: Row[Any]) -> dict[str, dict[str, int]]:
+        """Item -> region -> rights: as specified, and all together what lies above the minimum."""
+        ledger = Ledger(world.history(row), self.spec)
+        found = {}
+        for item, accounts in self.accounts(row).items():
+            found[item] = {region: escrow.rights(accounts, region, self.starting) for region in REGIONS}
+            assert found[item] == {region: ledger.rights(region, item) for region in REGIONS}
+            assert sum(found[item].values()) == ledger.above(item)
+        return found
 
     def _event(self, world: World, step: Step) -> Event:
         vector = world.rows[step.region].vector
@@ -225,3 +301,43 @@ def outstanding(accounts: dict[str, escrow.Packed], region: str) -> int:
     """How much a region wants that it was not yet given."""
     wanted = escrow.unpack(accounts.get(region)).wanted
     return max(0, wanted - sum(escrow.unpack(a).given.get(region, 0) for a in accounts.values()))
+
+
+def take_over(heir: str, gone: str) -> Step:
+    """The heir takes over what it knows of."""
+    return Step(heir, [op("take_over", field=gone)], 0, None)
+
+
+def test_accounts_are_as_small_as_they_were() -> None:
+    """Who took nothing over is stored as before there was such a thing, and that is read back."""
+    for packed in (7, -3, [1, {"b": 2}, 0], [0, {}, 9], [1, {"b": 2}, 0, {"c": 5}]):
+        assert escrow.pack(escrow.unpack(packed)) == packed
+    assert escrow.pack(escrow.unpack(None)) is escrow.pack(escrow.unpack(0)) is None
+
+
+def test_nothing_is_given_to_the_retired() -> None:
+    """What they wanted is void; what the living want is given as ever."""
+    accounts = {"a": 9, "b": [0, {}, 4], "c": [0, {}, 3]}
+    assert escrow.give_all(accounts, "a", {}, {"b"}) == ([9, {"c": 3}, 0], {"c": 3})
+    assert escrow.give_all(accounts, "a", {}) == ([9, {"b": 4, "c": 3}, 0], {"b": 4, "c": 3})
+
+
+def test_what_was_taken_over_counts_as_received() -> None:
+    """Who wanted five and has taken over four wants but one more."""
+    assert escrow.shortages({"a": [0, {}, 5, {"c": 4}], "b": 9, "c": 4}) == {"a": 1}
+
+
+def test_nobody_takes_away_what_all_together_do_not_have() -> None:
+    """Once a region that is gone turns out to have spent what its heir took over, nobody spends it again."""
+    accounts = {"a": [0, {}, 0, {"c": 5}], "b": 1, "c": 5 - 2}
+    assert escrow.rights(accounts, "a", {}) == 5
+    with pytest.raises(Refused, match="insufficient"):
+        escrow.change(accounts, "a", -5, {})
+    assert escrow.change(accounts, "a", -4, {}) == [-4, {}, 0, {"c": 5}]
+
+
+def test_a_region_that_was_retired_has_nothing_left() -> None:
+    """Should it be there after all, it takes nothing away once it has heard of it."""
+    accounts = {"a": [0, {}, 0, {"c": 5}], "c": 5}
+    with pytest.raises(escrow.RightsElsewhere):
+        escrow.change(accounts, "c", -1, {})

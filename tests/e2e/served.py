@@ -19,12 +19,14 @@ START_LIMIT_S = 30.0
 class Served:
     """`playerstate serve` in a process of its own, which can be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
+        self._options = options
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "playerstate.cli.main", "serve", "--data", str(self.folder)]
+        command += self._options
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def kill(self, *, everything: bool = False) -> None:
@@ -40,10 +42,10 @@ class Served:
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
 
-    def connect(self) -> PlayerState:
-        """The node, once it answers."""
+    def connect(self, region: str = "") -> PlayerState:
+        """The node, or that of one of several regions, once it answers."""
         deadline = time.monotonic() + START_LIMIT_S
-        while (node := find_node(self.folder)) is None:
+        while (node := find_node(self.folder / region)) is None:
             assert time.monotonic() < deadline, "the node does not answer"
             time.sleep(0.02)
         return node

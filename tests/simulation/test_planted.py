@@ -11,9 +11,9 @@ import pytest
 from playerstate.backends.memory.cache import MemoryCache
 from playerstate.backends.memory.store import MemoryStore
 from playerstate.core import producers, resolution
-from playerstate.core.model import View
+from playerstate.core.model import Cause, View
 from playerstate.core.replica import Replica, Write
-from playerstate.core.types import bounded_counter, counter, inventory
+from playerstate.core.types import bounded_counter, counter, escrow, inventory
 from playerstate.core.version_vector import VersionVector
 from playerstate.ports.cache import Put
 from playerstate.simulation.run import run, shortest
@@ -35,12 +35,12 @@ def larger_number(monkeypatch: pytest.MonkeyPatch) -> None:
 def gift_without_a_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rights that are given without a step of their own."""
 
-    def give(replica: Replica, now: int) -> bool:
+    def give(replica: Replica, now: int, retired: Mapping[str, str]) -> None:
         data_type = resolution.DATA_TYPES[replica.spec.type]
-        if not isinstance(data_type, resolution.Escrowed):
-            return False
-        replica.state, effects = data_type.give(replica.state, replica.region, replica.spec)
-        return bool(effects)
+        if isinstance(data_type, resolution.Escrowed):
+            replica.state, effects = data_type.give(replica.state, replica.region, replica.spec, retired)
+            if effects:
+                replica.because.append(Cause(replica.next_step - 1, resolution.RESOLVER, 0, now, now, effects))
 
     monkeypatch.setattr(resolution, "_give", give)
 
@@ -75,6 +75,30 @@ def cache_without_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MemoryCache, "_offer", offer)
 
 
+def rows_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a region that is gone told one other only stays there."""
+    monkeypatch.setattr(resolution, "left_behind", lambda *_: False)
+
+
+def rights_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retirement that takes nothing over."""
+    monkeypatch.setattr(resolution, "take_over", lambda *_: 0)
+
+
+def rights_taken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A take-over that does not see what was taken over before."""
+    real = escrow.take_over
+
+    def take_over(accounts: Mapping[str, Any], heir: str, gone: str, starting: Mapping[str, int]) -> tuple[Any, int]:
+        forgotten = {r: escrow.pack(escrow.unpack(packed)._replace(taken={})) or 0 for r, packed in accounts.items()}
+        _, held = real(forgotten, heir, gone, starting)
+        own = escrow.unpack(accounts.get(heir))
+        taken = {**own.taken, gone: own.taken.get(gone, 0) + held}
+        return escrow.pack(own._replace(taken=taken)), held
+
+    monkeypatch.setattr(escrow, "take_over", take_over)
+
+
 @pytest.mark.parametrize(
     ("plant", "checkers"),
     [
@@ -83,6 +107,9 @@ def cache_without_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
         (memory_lost_on_join, {"once"}),
         (apply_without_its_condition, {"sums"}),
         (cache_without_comparison, {"never_backwards", "cache_in_step"}),
+        (rows_left_behind, {"converged"}),
+        (rights_left_behind, {"rights_come_back"}),
+        (rights_taken_twice, {"never_overspent", "at_rest"}),
     ],
 )
 def test_a_planted_bug_is_found(

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from playerstate.errors import InvalidUpdate, PlayerStateError, SchemaRefused
+from playerstate.errors import InvalidUpdate, PlayerStateError, RegionRefused, SchemaRefused
 
 DEFAULT_DATA = Path("data")
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -42,5 +42,5 @@ def leave(code: ExitCode) -> NoReturn:
 
 def exit_code_of(error: PlayerStateError) -> ExitCode:
     """The exit code that says what kind of error this is."""
-    refused = isinstance(error, (InvalidUpdate, SchemaRefused))
+    refused = isinstance(error, (InvalidUpdate, RegionRefused, SchemaRefused))
     return ExitCode.REFUSED if refused else ExitCode.UNAVAILABLE

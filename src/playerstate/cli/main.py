@@ -11,7 +11,7 @@ from typing import Annotated
 import click
 import typer
 
-from playerstate.cli import console, dead_letters, schema
+from playerstate.cli import console, dead_letters, region, schema
 from playerstate.cli.bench import bench
 from playerstate.cli.chaos import chaos
 from playerstate.cli.common import AsJson, ExitCode, exit_code_of, leave
@@ -76,6 +76,7 @@ app.command()(demo)
 app.command()(bench)
 app.command()(chaos)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(region.app, name="region")
 app.add_typer(schema.app, name="schema")
 app.command()(version)
 

@@ -14,6 +14,7 @@ from playerstate.cli.common import ENDING_SIGNALS
 from playerstate.cli.console import note
 from playerstate.cli.logs import LogLevel, configure_logging
 from playerstate.client import RemoteNode, find_node
+from playerstate.deployment import Deployment
 from playerstate.errors import Unavailable
 
 CATCH_UP_S = 30.0
@@ -26,8 +27,17 @@ def is_data_folder(path: Path) -> bool:
 
 def check_data_folder(path: Path) -> None:
     """Raise `Unavailable` unless a node has run here: looking must not make a folder."""
+    check_one_region(path)
     if not is_data_folder(path):
         raise Unavailable(f"There is no data folder {path}; `serve` and `send` make one, `--data` names another")
+
+
+def check_one_region(path: Path) -> None:
+    """Raise `Unavailable` for a deployment of several regions: a command speaks to one of them."""
+    deployment = Deployment(path)
+    if deployment.exists():
+        named = ", ".join(f"--data {path / name}" for name in deployment.plan().living())
+        raise Unavailable(f"{path} holds several regions; name one of them: {named}")
 
 
 @contextlib.contextmanager
@@ -50,6 +60,7 @@ def any_node(data: Path, *, schema: str | None = None) -> Iterator[PlayerState]:
     Being told to end is an exception inside; while the node is being closed it is ignored.
     """
     configure_logging(LogLevel.WARNING)
+    check_one_region(data)
     signal.signal(signal.SIGTERM, _end)
     node = find_node(data) or _open_here(data, schema)
     try:

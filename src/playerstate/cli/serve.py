@@ -7,6 +7,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Annotated, Literal
 
+import click
 import typer
 
 from playerstate.cli.common import DEFAULT_DATA, ENDING_SIGNALS, AsJson, Data, ExitCode, leave
@@ -22,6 +23,15 @@ def serve(
     region: Annotated[
         str | None, typer.Option(metavar="NAME", help="What a new folder's region is called.  [default: local]")
     ] = None,
+    regions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,C",
+            show_default=False,
+            help="Several regions, each in a folder of its own in the data folder, which is then a deployment's. One "
+            "that is there already is served with all its regions without this.",
+        ),
+    ] = None,
     cache_url: Annotated[
         str | None,
         typer.Option(metavar="URL", help="A Valkey to use (redis://, rediss://, unix://) instead of one of its own."),
@@ -33,11 +43,17 @@ def serve(
 ) -> None:
     """Run a node on the data folder until it is told to stop (Ctrl-C, SIGTERM).
 
-    Other commands and programs on this machine find it by the folder. What is under way when it stops is finished,
-    what waits is done by the next start.
+    Other commands and programs on this machine find it by the folder; that of one of several regions is
+    `DIR/REGION`. What is under way when it stops is finished, what waits is done by the next start.
 
-    Example: playerstate serve --data ./data --schema game.toml
-    """
+    \b
+    Examples:
+      playerstate serve --data ./data --schema game.toml
+      playerstate serve --data ./world --regions us-east-1,eu-west-1,ap-northeast-1
+    """  # noqa: D301 - \b keeps the lines of the examples
+    names = [name.strip() for name in regions.split(",")] if regions is not None else []
+    if names and (region is not None or cache_url is not None):
+        raise click.UsageError("--region and --cache-url are for a single region.")
     signals: SimpleQueue[int] = SimpleQueue()  # unlike an event's `set`, its `put` may interrupt anything
     for number in ENDING_SIGNALS:
         # for good: neither the start nor the stop of a node may be broken into
@@ -48,5 +64,5 @@ def serve(
     from playerstate.node import Options
 
     configure_logging(LogLevel(log_level), as_json=as_json)
-    served = run(data, schema, Options(region=region, cache_url=cache_url), signals, as_json=as_json)
+    served = run(data, schema, names, Options(region=region, cache_url=cache_url), signals, as_json=as_json)
     leave(ExitCode.DONE if served else ExitCode.REFUSED)

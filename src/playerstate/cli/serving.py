@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -12,9 +13,11 @@ import structlog
 
 import playerstate
 from playerstate.cli import console
+from playerstate.deployment import Deployment
 from playerstate.errors import FolderInUse, InvariantViolated, PlayerStateError
 from playerstate.folder import read_schema_file
 from playerstate.node import Node, Options
+from playerstate.regions import Regions
 from playerstate.runtime.collector import calm_collector
 
 LOOK_EVERY_S = 0.25
@@ -25,19 +28,36 @@ FOLDER_TRY_EVERY_S = 0.1
 log = structlog.get_logger(__name__)
 
 
-def run(data: Path, schema: Path | None, options: Options, signals: SimpleQueue[int], *, as_json: bool) -> bool:
-    """Run a node until a signal comes. False, with the reason told, if it could not start or had to stop by itself."""
+def run(
+    data: Path,
+    schema: Path | None,
+    regions: Sequence[str],
+    options: Options,
+    signals: SimpleQueue[int],
+    *,
+    as_json: bool,
+) -> bool:
+    """Run nodes until a signal comes. False, with the reason told, if one could not start or had to stop by itself."""
     try:
         schema_text = read_schema_file(schema) if schema else None
-        started = _start(data, schema_text, options, signals)
+
+        def start() -> Node | Regions:
+            if regions or Deployment(data).exists():
+                return Regions(data, regions, schema_text=schema_text, options=options)
+            return Node(data, schema_text=schema_text, options=options)
+
+        started = _start(start, signals)
         if started is None:
             return True
-        with started as node:
+        with started:
+            nodes = list(started.nodes.values()) if isinstance(started, Regions) else [started]
             calm_collector()
-            _announce(node, data, as_json=as_json)
+            for node in nodes:
+                _announce(node, data / node.region if isinstance(started, Regions) else data, as_json=as_json)
             while (told := _next(signals)) is None:
-                if not node.alive:
-                    raise InvariantViolated(_what_halted(node))
+                for node in nodes:
+                    if not node.alive:
+                        raise InvariantViolated(_what_halted(node))
             log.info("stopping", signal=signal.Signals(told).name)
     except PlayerStateError as exc:
         console.report(exc, as_json=as_json)
@@ -46,8 +66,8 @@ def run(data: Path, schema: Path | None, options: Options, signals: SimpleQueue[
     return True
 
 
-def _start(data: Path, schema_text: str | None, options: Options, signals: SimpleQueue[int]) -> Node | None:
-    """The node, once the folder is free; None if a signal comes before that.
+def _start(start: Callable[[], Node | Regions], signals: SimpleQueue[int]) -> Node | Regions | None:
+    """What `start` starts, once its folder is free; None if a signal comes before that.
 
     Raises `FolderInUse` if the folder is not let go in time.
     """
@@ -55,7 +75,7 @@ def _start(data: Path, schema_text: str | None, options: Options, signals: Simpl
     told = False
     while True:
         try:
-            return Node(data, schema_text=schema_text, options=options)
+            return start()
         except FolderInUse as exc:
             if time.monotonic() >= deadline:
                 raise

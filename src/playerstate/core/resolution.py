@@ -1,6 +1,6 @@
 """What a region does about a key whose rows differ between regions, beside applying updates: pure.
 
-Three things are done, each only as long as there is cause for it, so that regions that do them all come to rest:
+Four things are done, each only as long as there is cause for it, so that regions that do them all come to rest:
 
 - **Giving.** A region that holds rights which others want gives them: a step of its own, for its part changes.
 - **Joining.** Of rows that are concurrent, one region makes one row that contains them all, so that readers need not
@@ -11,11 +11,12 @@ Three things are done, each only as long as there is cause for it, so that regio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from playerstate.core.model import Cause, Side, Status
 from playerstate.core.replica import Replica
+from playerstate.core.retirement import heir_of, left_behind, take_over
 from playerstate.core.row import Row, join_rows
 from playerstate.core.schema import KeySpec
 from playerstate.core.types import DATA_TYPES, Escrowed
@@ -25,6 +26,8 @@ from playerstate.core.views import value_json
 RESOLVER = "@resolve"
 """The producer of the causes of gifts. It numbers them by their steps, and no row remembers it: they are no updates."""
 
+NOBODY: Mapping[str, str] = {}
+"""No region is retired."""
 
 SIDES_BYTES_MAX = 32_768
 """How much of the values that a join had before it a row keeps, until its next write."""
@@ -36,32 +39,48 @@ def concurrent(rows: Iterable[Row[Any]]) -> bool:
     return bool(vectors) and not any(all(covers(one, other) for other in vectors) for one in vectors)
 
 
-def must_write(replica: Replica, rows: Mapping[str, Row[Any]], now: int) -> bool:
-    """Whether the region has to write its row; gifts are made on the way, as steps of the replica.
+def must_write(replica: Replica, rows: Mapping[str, Row[Any]], now: int, retired: Mapping[str, str] = NOBODY) -> bool:
+    """Whether the region has to write its row; gifts and take-overs are made on the way, as steps of the replica.
 
-    `rows` are the visible rows, of which the replica is the join; `now` (ms) is when that is.
+    `rows` are the visible rows, of which the replica is the join; `now` (ms) is when that is. `retired` maps the
+    regions that are gone to their heirs.
     """
-    if _give(replica, now):
-        return True
-    return _left_behind(rows, replica.region) or must_join(rows, replica.region)
-
-
-def must_join(rows: Mapping[str, Row[Any]], region: str) -> bool:
-    """Whether it is this region that has to make one row of concurrent ones."""
-    return concurrent(rows.values()) and region == min(rows)
-
-
-def calls_for(rows: Mapping[str, Row[Any]], region: str, spec: KeySpec) -> bool:
-    """Whether the rows give the region something to do, as `must_write` will decide when it comes to that."""
-    if len(rows) < 2:
+    region = replica.region
+    if region in retired:
         return False
-    if _left_behind(rows, region) or must_join(rows, region):
+    inherit(replica, now, retired)
+    _give(replica, now, retired)
+    return bool(replica.because) or _must_follow(rows, region, retired) or must_join(rows, region, retired)
+
+
+def inherit(replica: Replica, now: int, retired: Mapping[str, str]) -> None:
+    """Have the region take over what is known of the rights of those whose heir it is, as steps of the replica."""
+    for gone in sorted(retired):
+        if heir_of(gone, retired) == replica.region:
+            take_over(replica, gone, now)
+
+
+def must_join(rows: Mapping[str, Row[Any]], region: str, retired: Mapping[str, str] = NOBODY) -> bool:
+    """Whether it is this region that has to make one row of concurrent ones."""
+    return concurrent(rows.values()) and region == min(rows.keys() - retired.keys(), default=None)
+
+
+def calls_for(rows: Mapping[str, Row[Any]], region: str, spec: KeySpec, retired: Mapping[str, str] = NOBODY) -> bool:
+    """Whether the rows give the region something to do, as `must_write` will decide when it comes to that."""
+    if len(rows) < 2 and not retired:
+        return False
+    if _must_follow(rows, region, retired) or must_join(rows, region, retired):
         return True
     data_type = DATA_TYPES[spec.type]
     if not isinstance(data_type, Escrowed):
         return False
-    _, effects = data_type.give(join_rows(rows.values(), data_type).state, region, spec)
-    return bool(effects)
+    state = join_rows(rows.values(), data_type).state
+    left = [gone for gone in retired if heir_of(gone, retired) == region]
+    if retired and data_type.overspent(state, spec):
+        return True  # there is nothing to be done about it, but it has to be told
+    return bool(data_type.give(state, region, spec, retired)[1]) or any(
+        data_type.take_over(state, region, gone, spec)[1] for gone in left
+    )
 
 
 def sides_of(rows: Mapping[str, Row[Any]], spec: KeySpec) -> list[Side]:
@@ -75,18 +94,19 @@ def sides_of(rows: Mapping[str, Row[Any]], spec: KeySpec) -> list[Side]:
     return sides
 
 
-def _left_behind(rows: Mapping[str, Row[Any]], region: str) -> bool:
-    """Whether the region's row is from before an erasure."""
+def _must_follow(rows: Mapping[str, Row[Any]], region: str, retired: Mapping[str, str]) -> bool:
+    """Whether the region's row is from before an erasure, or lacks what only a region that is gone has said."""
     own = rows.get(region)
-    return own is not None and any(row.epoch > own.epoch for row in rows.values())
+    if own is not None and any(row.epoch > own.epoch for row in rows.values()):
+        return True
+    return left_behind(rows, retired)
 
 
-def _give(replica: Replica, now: int) -> bool:
+def _give(replica: Replica, now: int, retired: Collection[str]) -> None:
     data_type = DATA_TYPES[replica.spec.type]
     if not isinstance(data_type, Escrowed):
-        return False
-    state, effects = data_type.give(replica.state, replica.region, replica.spec)
+        return
+    state, effects = data_type.give(replica.state, replica.region, replica.spec, retired)
     if effects:
         n = replica.next_step
         replica.take_step(state, Cause(n, RESOLVER, n, now, now, effects, Status.APPLIED))
-    return bool(effects)

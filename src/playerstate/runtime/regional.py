@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Protocol
 
@@ -64,7 +64,7 @@ class Link:
     """The way from one region to this one: asynchronous, in any order of keys, at least once, the latest of each row.
 
     A link that begins, or whose source has let go of changes that it had still to carry, first copies all rows that the
-    source holds, other regions' too: a region that was restored finds its own past in them.
+    source holds, other regions' too: a region that was restored finds its own past in them. `copied` says that it has.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class Link:
         self._replicate = Replicate(source, arrivals)
         self._opened: Source | None = None
         self._held: deque[tuple[float, Change]] = deque()
-        self._read_to = 0
         self.position = checkpoints.load(self.name)
         self._read_to = self.position
+        self.copied = self.position > 0
 
     def carry(self) -> int:
         """Carry what is due; how much that was. Raises `NotNow` if it could not be done."""
@@ -121,7 +121,7 @@ class Link:
         if self._held:
             return False
         head = changes.head()
-        if self._read_to == 0 or self._read_to > head:  # the link begins, or the source's file is another one
+        if not self.copied or self._read_to > head:  # the link begins, or the source's file is another one
             return True
         following = changes.read(self._read_to, 1) if head > self._read_to else []
         return bool(following) and following[0].position > self._read_to + 1
@@ -139,9 +139,10 @@ class Link:
                 if arrival.region != self._target
             ]
             copied += self._arrivals.receive(arrivals) if arrivals else 0
-        log.info("copied all rows of another region", source=self.source, news=copied)
+        self.copied = True
         self._read_to = self.position = head
         if head:
+            log.info("copied all rows of another region", source=self.source, news=copied)
             self._checkpoints.save(self.name, head)
         return copied
 
@@ -167,6 +168,11 @@ class Link:
 def link_name(source: str, target: str) -> str:
     """What a link is called among the checkpoints of its target."""
     return f"replicate:{source}:{target}"
+
+
+def _sweep_name(retired: Iterable[str]) -> str:
+    """What a look at all keys is called among the checkpoints, by whose retirement has called for it."""
+    return f"sweep:{','.join(sorted(retired))}"
 
 
 class ReplicateConsumer:
@@ -204,27 +210,41 @@ class ReplicateConsumer:
 
 
 class ResolveConsumer:
-    """The resolver's queue -> resolve. What changed under its hands comes again later, a bounded number of times."""
+    """The resolver's queue -> resolve. What changed under its hands comes again later, a bounded number of times.
+
+    When a region has been retired, it looks at every key once: some of them may hold what only that region has said.
+    """
 
     name: Stage = "resolve"
     linger_s = 0.1
     batch_max = CALLS_MAX
 
     def __init__(
-        self, queue: Queue, resolve: Resolve, dead_letters: DeadLetters, clock: Clock, *, random: Random | None = None
+        self,
+        queue: Queue,
+        resolve: Resolve,
+        checkpoints: Checkpoints,
+        dead_letters: DeadLetters,
+        clock: Clock,
+        *,
+        random: Random | None = None,
     ) -> None:
         self.stats = StageStats()
         self._queue = queue
         self._resolve = resolve
+        self._checkpoints = checkpoints
+        self._swept = _sweep_name(())
+        self._sweep_after: Key | None = None
         self._dead_letters = dead_letters
         self._clock = clock
         self._random = random or Random()  # noqa: S311 - jitter
 
     def step(self) -> int:
-        """Take the next calls."""
+        """Take the next calls, and some of the keys that have to be looked at."""
+        swept = self._sweep()
         messages = self._queue.receive(self.batch_max, visibility_s=VISIBILITY_S)
         if not messages:
-            return 0
+            return swept
         calls: dict[Key, Call] = {}
         for message in messages:
             try:
@@ -234,13 +254,39 @@ class ResolveConsumer:
                 self._put_aside(message.body, exc.code, str(exc))
             else:
                 calls[call.key] = max(call, calls.get(call.key, call), key=lambda call: call.attempts)
-        self._retry([calls[key] for key in self._resolve.handle(list(calls)).again])
+        resolved = self._resolve.handle(list(calls))
+        self._tell(resolved.overspent)
+        self._retry([calls[key] for key in resolved.again])
         self._queue.delete([message.receipt for message in messages])
         self.stats.processed += len(messages)
-        return len(messages)
+        return len(messages) + swept
 
     def tell(self, report: Report) -> None:
         """Nothing that its stats do not say."""
+
+    def _sweep(self) -> int:
+        """Look at the next keys, if a retirement has called for that; how many."""
+        name = _sweep_name(self._resolve.retired)
+        if name == self._swept or self._checkpoints.load(name):
+            self._swept, self._sweep_after = name, None
+            return 0
+        keys = self._resolve.keys(self._sweep_after, self.batch_max)
+        if keys:
+            resolved = self._resolve.handle(keys)
+            self._tell(resolved.overspent)
+            self._retry([Call(*key) for key in resolved.again])
+            self._sweep_after = keys[-1]
+        else:
+            self._checkpoints.save(name, 1)
+        return len(keys)
+
+    def _tell(self, overspent: Mapping[Key, Mapping[str, int]]) -> None:
+        """Put what is below its minimum where an operator finds it, once a key."""
+        for key, below in overspent.items():
+            log.error("more was spent than there was", key=key.state_key, below=sum(below.values()))
+            body, how_far = encode_call(key), ", ".join(f"{item or 'it'} by {n}" for item, n in below.items())
+            reason = f"{key} is below its minimum ({how_far}): a retired region had spent what nobody knew of"
+            self._put_aside(body, "overspent", reason)
 
     def _retry(self, calls: Sequence[Call]) -> None:
         for call in calls:

@@ -11,18 +11,23 @@ from typing import Any, TypeAlias
 
 from playerstate.core.model import Key, Op, Status
 from playerstate.core.resolution import RESOLVER
+from playerstate.core.retirement import RETIRER
 from playerstate.core.version_vector import covers, parse_vector
-from playerstate.simulation.history import Committed, History, Sent
+from playerstate.simulation.history import Committed, Final, History, Sent
 
 Checker: TypeAlias = Callable[[History], Iterator[str]]
 _Identity: TypeAlias = tuple[str, int, Key]
 
 
 def nothing_acknowledged_is_lost(history: History) -> Iterator[str]:
-    """Promise 1. Says nothing of updates whose sender does not know whether they were accepted."""
+    """Promise 1. Says nothing of updates whose sender does not know whether they were accepted.
+
+    A region that is gone takes along what it had not come to.
+    """
     known = {committed.identity for committed in _updates(history)}
+    waiting = {(gone.region, identity) for gone in history.gone for identity in gone.waiting}
     for sent in history.sent:
-        if _identity(sent) not in known:
+        if _identity(sent) not in known and (sent.region, _identity(sent)) not in waiting:
             yield f"{_identity(sent)} was acknowledged in {sent.region} and has no outcome"
 
 
@@ -62,17 +67,21 @@ def in_order(history: History) -> Iterator[str]:
 
 
 def sums(history: History) -> Iterator[str]:
-    """Promises 2 and 3, for numbers: in the end they are what was answered applied. Says nothing of other types."""
+    """Promises 2 and 3, for numbers: in the end they are what was answered applied. Says nothing of other types.
+
+    What a region that is gone had done and told nobody does not count, row by row.
+    """
     updates = {(u.producer, u.sequence, u.first_key): u for u in history.unsure}
     updates |= {_identity(sent): sent.update for sent in history.sent}
     applied = {c.identity for c in _updates(history) if c.cause.of is None and c.cause.status is Status.APPLIED}
+    lost = _lost(history)
     totals: defaultdict[Key, Counter[str]] = defaultdict(Counter)
     for key, spec in ((key, history.schema.keys[key.state_key]) for key in _keys(history)):
         if spec.type in ("counter", "bounded_counter"):
             totals[key][""] = spec.start
     for identity in applied & updates.keys():
         for op in updates[identity].ops:
-            if op.op in ("add", "subtract") and isinstance(op.n, int):
+            if op.op in ("add", "subtract") and isinstance(op.n, int) and (identity, op.key) not in lost:
                 totals[op.key][_item(op)] += op.n if op.op == "add" else -op.n
     for region, finals in history.finals.items():
         for key, final in finals.items():
@@ -82,11 +91,15 @@ def sums(history: History) -> Iterator[str]:
 
 
 def never_overspent(history: History) -> Iterator[str]:
-    """Promise 4, as readers see it at any time. Says nothing of what nobody read."""
+    """Promise 4, as readers see it at any time. Says nothing of what nobody read.
+
+    A region that is gone may have spent or given away what its heir did not know of; by so much it may be less.
+    """
+    unknown = _unknown_to_heirs(history)
     for read in history.reads:
         spec = history.schema.keys[read.key.state_key]
         numbers = _numbers(read.value, spec.type) if spec.type in ("bounded_counter", "inventory") else None
-        if any(n < spec.minimum for n in (numbers or {}).values()):
+        if any(n < spec.minimum - unknown[read.key, item] for item, n in (numbers or {}).items()):
             yield f"{read.key} was read in {read.region} as {read.value}"
 
 
@@ -101,12 +114,20 @@ def never_backwards(history: History) -> Iterator[str]:
 
 
 def converged(history: History) -> Iterator[str]:
-    """Promise 3: all regions hold and show the same. Says nothing of whether that is right."""
+    """Promise 3: all regions hold and show the same. Says nothing of whether that is right.
+
+    Nor of the rows of a region that is gone, which may have reached some: what they say has to be shown everywhere.
+    """
+    dead = {gone.region for gone in history.gone}
+
+    def held(final: Final) -> dict[str, bytes]:
+        return {owner: body for owner, body in final.rows.items() if owner not in dead}
+
     first, *others = sorted(history.finals)
     for other in others:
         for key in _keys(history):
             one, two = history.finals[first].get(key), history.finals[other].get(key)
-            if one is None or two is None or (one.rows, one.view) != (two.rows, two.view):
+            if one is None or two is None or (held(one), one.view) != (held(two), two.view):
                 yield f"{key} differs between {first} and {other}: {one and one.view} and {two and two.view}"
 
 
@@ -147,12 +168,21 @@ def graph_in_step(history: History) -> Iterator[str]:
 def explained(history: History) -> Iterator[str]:
     """Promise 9: the history of a region names every cause that it has committed, once, and no other.
 
-    Says nothing of the values before and after.
+    Says nothing of the values before and after, nor of a region that is gone, and its history with it.
     """
-    committed = Counter((c.region, c.key, c.cause.n) for c in history.committed)
+    dead = {gone.region for gone in history.gone}
+    committed = Counter((c.region, c.key, c.cause.n) for c in history.committed if c.region not in dead)
     recorded = Counter((c.region, c.key, c.cause.n) for c in history.recorded)
     for place in sorted((committed - recorded) | (recorded - committed)):
         yield f"{place} was committed {committed[place]} times and is recorded {recorded[place]} times"
+
+
+def rights_come_back(history: History) -> Iterator[str]:
+    """Once a region is retired, everything that is there can be spent. Says nothing of how long that takes."""
+    applied = {c.identity for c in _updates(history) if c.cause.status is Status.APPLIED}
+    for identity in history.spent_last:
+        if identity not in applied:
+            yield f"{identity} could not take away what was left"
 
 
 CHECKERS: tuple[Checker, ...] = (
@@ -169,6 +199,7 @@ CHECKERS: tuple[Checker, ...] = (
     resolved,
     graph_in_step,
     explained,
+    rights_come_back,
 )
 
 
@@ -182,7 +213,38 @@ def _identity(sent: Sent) -> _Identity:
 
 
 def _updates(history: History) -> Iterator[Committed]:
-    return (committed for committed in history.committed if committed.cause.producer != RESOLVER)
+    return (committed for committed in history.committed if committed.cause.producer not in (RESOLVER, RETIRER))
+
+
+def _lost(history: History) -> set[tuple[_Identity, Key]]:
+    """What a region that is gone had done to which key, and told nobody of."""
+    reached = {gone.region: gone.reached for gone in history.gone}
+    lost: set[tuple[_Identity, Key]] = set()
+    kept: set[tuple[_Identity, Key]] = set()
+    for committed in _updates(history):
+        steps = reached.get(committed.region)
+        told = steps is None or committed.cause.n <= steps.get(committed.key, 0)
+        (kept if told else lost).add((committed.identity, committed.key))
+    return lost - kept
+
+
+def _unknown_to_heirs(history: History) -> Counter[tuple[Key, str]]:
+    """By how much the rights to each item of a key may be less than an heir took them for.
+
+    That is the most that came to be spent or given away, less what came in between, in a run of steps that it did not
+    know of when it took over, and that others have heard of since.
+    """
+    worst: Counter[tuple[Key, str]] = Counter()
+    for gone in history.gone:
+        running: Counter[tuple[Key, str]] = Counter()
+        for region, key, cause in history.committed:
+            if region == gone.region and gone.known.get(key, cause.n) < cause.n <= gone.reached.get(key, 0):
+                for effect in cause.effects:
+                    place = key, effect.item or ""
+                    out = sum((effect.deltas or {}).values()) - (effect.delta or 0)
+                    running[place] = max(running[place] + out, 0)
+                    worst[place] = max(worst[place], running[place])
+    return worst
 
 
 def _keys(history: History) -> list[Key]:

@@ -55,6 +55,19 @@ class Final(NamedTuple):
     """The versions of the rows, by owner."""
 
 
+class Gone(msgspec.Struct):
+    """A region that has died for good, its heir, and what of it the others can know."""
+
+    region: str
+    heir: str
+    waiting: set[tuple[str, int, Key]] = set()
+    """The updates on its stream that it had not come to."""
+    reached: dict[Key, int] = {}
+    """How many of its steps stood in rows that reached any other region, ever."""
+    known: dict[Key, int] = {}
+    """How many of them its heir knew of when it first took over rights of the key."""
+
+
 class History(msgspec.Struct):
     """One run."""
 
@@ -68,6 +81,9 @@ class History(msgspec.Struct):
     """The causes that the audit of each region tells of."""
     stale_for_good: list[tuple[str, Key]] = []
     """Region and key where an old view arrived late at a cache that had lost a newer one: only verification tells."""
+    gone: list[Gone] = []
+    spent_last: list[tuple[str, int, Key]] = []
+    """The last tries to take away all that was left, after a retirement and once rights had been asked for."""
     at_rest: bool = True
     """Whether there was nothing left to do in the end."""
     finals: dict[str, dict[Key, Final]] = {}

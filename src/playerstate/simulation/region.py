@@ -62,6 +62,8 @@ class SimRegion:
         }
         self.lost: dict[Key, list[int]] = {key: [] for key in keys}
         """When the cache lost what it held of a key."""
+        self.retired: dict[str, str] = {}
+        """The regions that are gone, as far as this one has heard, and their heirs."""
         self.boots = 0
         self._schema = schema
         self._fate = fate
@@ -78,20 +80,24 @@ class SimRegion:
     def _start(self) -> None:
         schema, clock = self._schema, self.clock
         store, cache = self._mortal(self.store, self.cache, slow=("commit", "put"))
+
+        def retired() -> dict[str, str]:
+            return self.retired
+
         changes, stream, checkpoints = self._mortal(self.store.changes, self.stream, self.checkpoints)
         graph, audit, letters = self._mortal(self.graph, self.audit, self.dead_letters)
         link_queue, audit_queue, resolve_queue = self._mortal(*self.queues.values())
         self.accept = Accept(schema, stream, clock, Lanes(f"{self.name}.{self.boots}", 1))
-        resolve = Resolve(schema, self.name, store, clock)
+        self.resolve = Resolve(schema, self.name, store, clock, retired=retired)
         groups = [Group(link_queue, Wants.EDGES), Group(audit_queue, Wants.EVERYTHING)]
-        apply = Apply(schema, self.name, store, letters, clock)
-        project = Project(schema, self.name, store, cache, groups, clock, resolve=resolve_queue)
+        apply = Apply(schema, self.name, store, letters, clock, retired=retired)
+        project = Project(schema, self.name, store, cache, groups, clock, resolve=resolve_queue, retired=retired)
         self.consumers: dict[str, Consumer] = {
             "apply": ApplyConsumer(stream, checkpoints, apply, changes),
             "project": ProjectConsumer(changes, checkpoints, project),
             "link": QueueConsumer("link", link_queue, Link(schema, graph).handle, letters, clock),
             "audit": QueueConsumer("audit", audit_queue, Record(audit).handle, letters, clock),
-            "resolve": ResolveConsumer(resolve_queue, resolve, letters, clock, random=self._random),
+            "resolve": ResolveConsumer(resolve_queue, self.resolve, checkpoints, letters, clock, random=self._random),
         }
         for consumer in self.consumers.values():
             consumer.batch_max = BATCH_MAX

@@ -46,6 +46,12 @@ class GameServer:
         if self.unsure is None:
             self.region = self._random.choice(regions)
 
+    def leave(self, regions: Sequence[str]) -> Update | None:
+        """Go on in another region, for this one is gone; what was sent to it last, if nobody will tell its fate."""
+        unsure, self.unsure = self.unsure, None
+        self.region = self._random.choice(regions)
+        return unsure
+
     def _repeat(self, region: SimRegion) -> Sent | None:
         sent = self._random.choice(self._acknowledged)
         if sent.region == region.name:  # elsewhere it might count again until rows have come

@@ -13,6 +13,7 @@ from playerstate.core.producers import recall
 from playerstate.core.schema import parse_schema
 from playerstate.core.wire import row_readers
 from playerstate.errors import NotNow, OutcomeUnknown
+from playerstate.simulation.death import Death
 from playerstate.simulation.faults import Crashed, Fate, Late
 from playerstate.simulation.history import Committed, Final, History, Read
 from playerstate.simulation.region import SimRegion
@@ -63,12 +64,14 @@ class World:
         self._servers = [GameServer(f"server-{n}", random.choice(names), random) for n in range(SERVERS)]
         self._cut: set[frozenset[str]] = set()
         self._carried = dict.fromkeys(permutations(names, 2), 0)
-        acts = self._acts()
+        self._death = Death(seed, SCHEMA, KEYS, self.regions, self.history)
+        acts = self._acts() | self._death.acts(lambda: self._fate.moment, self._carry)
         self._names, self._weights = list(acts), list(acts.values())
 
     def step(self) -> None:
         """Let one thing happen."""
         self._fate.moment += 1
+        self._death.strike(self._fate.moment, self._late, self._servers)
         for region in self.regions.values():
             region.clock.advance(self._random.randint(0, 40))
         (act,) = self._random.choices(self._names, self._weights)
@@ -87,10 +90,10 @@ class World:
         self._read_all()
         for region in self.regions.values():
             region.boot()
-        rounds = 0
-        while self._round() and rounds < SETTLE_ROUNDS_MAX:
-            rounds += 1
-        self.history.at_rest = rounds < SETTLE_ROUNDS_MAX
+        self._rest()
+        self._death.settle(self._carry)
+        self._rest()
+        self._death.spend_all(self._rest)
         self._read_all()
         self._look()
         return self.history
@@ -162,6 +165,7 @@ class World:
             return 0
         Replicate(source.name, target.store).handle(changes)
         self._carried[link] = changes[-1].position
+        self._death.carried(changes)
         return len(changes)
 
     def _arrive(self, calls: int) -> None:
@@ -190,6 +194,12 @@ class World:
         if view is not None:
             self.history.reads.append(Read(region.name, key, generation, view.version, view.decoded()))
 
+    def _rest(self) -> None:
+        rounds = 0
+        while self._round() and rounds < SETTLE_ROUNDS_MAX:
+            rounds += 1
+        self.history.at_rest &= rounds < SETTLE_ROUNDS_MAX
+
     def _round(self) -> int:
         """Everybody does all there is to do; how much that was."""
         done = 0
@@ -206,13 +216,15 @@ class World:
         return done
 
     def _look(self) -> None:
-        self.history.unsure = [server.unsure for server in self._servers if server.unsure]
-        images = Images(SCHEMA)
-        for name, region in self.regions.items():
+        self.history.unsure += [server.unsure for server in self._servers if server.unsure]
+        for name, region in (self.regions | self._death.dead).items():
             for change in region.store.changes.read(0, 10**9):
                 if change.region == name:
                     causes = READERS[change.key.state_key].decode(change.new).because
                     self.history.committed += [Committed(name, change.key, cause) for cause in causes]
+                    self._death.known(change)
+        images = Images(SCHEMA)
+        for name, region in self.regions.items():
             finals = self.history.finals[name] = {}
             for key, rows in region.store.load(KEYS).items():
                 view = images.view(key, [images.read(key.state_key, body) for body in rows.values()])

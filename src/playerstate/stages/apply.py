@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -24,6 +24,7 @@ from playerstate.core.check import FUTURE_MAX_MS, Checker, check_not_from_the_fu
 from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Status, Update
 from playerstate.core.producers import recall
 from playerstate.core.replica import Replica
+from playerstate.core.resolution import inherit
 from playerstate.core.row import join_rows
 from playerstate.core.schema import Schema
 from playerstate.core.types import DATA_TYPES
@@ -62,7 +63,8 @@ class Apply:
 
     So many working copies as `kept_max` says are kept from batch to batch instead of being read again. What is stale
     among them is found by the condition of its next write, as everywhere; but not other regions' rows: whoever takes
-    those calls `forget_kept` when they have come.
+    those calls `forget_kept` when they have come. `retired` tells which regions are gone, and who is the heir of each:
+    an heir takes over rights before it judges what would spend them.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Apply:
         clock: Clock,
         *,
         kept_max: int = 0,
+        retired: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._schema = schema
         self._region = region
@@ -86,6 +89,8 @@ class Apply:
         self._kept_max = kept_max
         self._kept_bytes_at_most = 0
         self._forget = threading.Event()
+        self._retired = retired
+        self._inherited: Mapping[str, str] = {}
 
     def forget_kept(self) -> None:
         """Have the next batch read all its rows. May be called from another thread."""
@@ -210,9 +215,11 @@ class Apply:
 
     def _replicas(self, items: Sequence[Item]) -> dict[Key, Replica]:
         """A working copy of every key that the items name."""
-        if self._forget.is_set():
+        retired = self._retired()
+        if self._forget.is_set() or retired != self._inherited:
             self._forget.clear()  # before the rows are read: those that come meanwhile set it again
             self._kept.clear()
+            self._inherited = retired
         keys = dict.fromkeys([key for item in items for key in item.keys])
         replicas = {key: kept for key in keys if (kept := self._kept.pop(key, None))}
         for key, stored in self._store.load([key for key in keys if key not in replicas]).items():
@@ -221,7 +228,10 @@ class Apply:
             spec = self._schema.keys[key.state_key]
             own = stored.get(self._region)
             size = sum(map(len, stored.values()))
-            replicas[key] = Replica(key, spec, self._schema.version, self._region, rows, own, stored_bytes=size)
+            replica = Replica(key, spec, self._schema.version, self._region, rows, own, stored_bytes=size)
+            if retired:
+                inherit(replica, self._clock.now_ms(), retired)
+            replicas[key] = replica
         if self._kept_max:
             self._keep(replicas)
         return replicas

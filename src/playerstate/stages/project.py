@@ -12,7 +12,7 @@ what they have seen by its version.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import structlog
@@ -57,7 +57,7 @@ class Projected(NamedTuple):
 class Project:
     """The stage, in one region. One that is `alone` need not look for other regions' rows.
 
-    `resolve` is the queue of the resolver, where there is one.
+    `resolve` is the queue of the resolver, where there is one; `retired` tells which regions are gone, and their heirs.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Project:
         *,
         alone: bool = False,
         resolve: Queue | None = None,
+        retired: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._schema = schema
         self._region = region
@@ -83,6 +84,7 @@ class Project:
         self._clock = clock
         self._alone = alone
         self._resolve = resolve
+        self._retired = retired
         self._images = Images(schema)
 
     def handle(self, changes: Sequence[Change]) -> Projected:
@@ -111,14 +113,12 @@ class Project:
         """Hand over the keys whose rows give this region something to do. It looks again before it does anything."""
         if self._resolve is None:
             return
-        keys = [
-            key
-            for key, images in visible.items()
-            if len(images) > 1
-            and calls_for(
-                {region: image.row for region, image in images.items()}, self._region, self._schema.keys[key.state_key]
-            )
-        ]
+        retired = self._retired()
+        keys = []
+        for key, images in visible.items():
+            rows = {region: image.row for region, image in images.items()}
+            if calls_for(rows, self._region, self._schema.keys[key.state_key], retired):
+                keys.append(key)
         if keys:
             self._resolve.send([encode_call(key) for key in keys], delay_s=RESOLVE_AFTER_S)
 

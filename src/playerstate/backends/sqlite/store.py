@@ -66,6 +66,12 @@ class SqliteStore:
                 loaded[key] = {range_key[len(state_key) + 1 :]: body for range_key, body in found}
         return loaded
 
+    def versions(self, keys: Sequence[Key], region: str) -> dict[Key, str]:
+        """The versions of a region's rows of the keys, those that are there."""
+        with self._database.reading() as connection:
+            found = [(key, connection.execute(_ROW, _place(key, region)).fetchone()) for key in keys]
+        return {key: row[0] for key, row in found if row is not None}
+
     def load_player(self, player_id: str) -> dict[Key, dict[str, bytes]]:
         """All rows of a player."""
         loaded: dict[Key, dict[str, bytes]] = {}
@@ -133,8 +139,12 @@ class SqliteChanges:
         return self._database.delete_up_to("changes", up_to)
 
 
+def _place(key: Key, region: str) -> tuple[str, str]:
+    return key.player_id, f"{key.state_key}#{region}"
+
+
 def _receive_one(connection: sqlite3.Connection, arrival: Arrival) -> bool:
-    place = (arrival.key.player_id, f"{arrival.key.state_key}#{arrival.region}")
+    place = _place(arrival.key, arrival.region)
     current = connection.execute(_ROW, place).fetchone()
     if current is None:
         connection.execute(_INSERT, (*place, arrival.version, arrival.body))
@@ -199,7 +209,7 @@ def _commit_at_once(connection: sqlite3.Connection, writes: Sequence[Write]) -> 
 def _commit_one(connection: sqlite3.Connection, group: Sequence[Write]) -> bool:
     connection.execute("SAVEPOINT one")
     for write in group:
-        place = (write.key.player_id, f"{write.key.state_key}#{write.region}")
+        place = _place(write.key, write.region)
         if write.seen is None:
             written = connection.execute(_INSERT, (*place, write.version, write.new)).rowcount
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import ClassVar
 
@@ -53,10 +54,22 @@ class BoundedCounter:
             after[at.region] = account
         return after, Effect(op.op, delta)
 
-    def give(self, state: State, giver: str, spec: KeySpec) -> tuple[State, list[Effect]]:
+    def give(
+        self, state: State, giver: str, spec: KeySpec, retired: Collection[str] = ()
+    ) -> tuple[State, list[Effect]]:
         """Move rights from one region to those that want them."""
-        account, gifts = escrow.give_all(state, giver, _starting(spec))
+        account, gifts = escrow.give_all(state, giver, _starting(spec), retired)
         return ({**state, giver: account}, [Effect("give", deltas=gifts)]) if gifts else (state, [])
+
+    def take_over(self, state: State, heir: str, gone: str, spec: KeySpec) -> tuple[State, list[Effect]]:
+        """Move the rights of a region that is gone to its heir."""
+        account, held = escrow.take_over(state, heir, gone, _starting(spec))
+        return ({**state, heir: account}, [Effect("take_over", deltas={gone: held})]) if held else (state, [])
+
+    def overspent(self, state: State, spec: KeySpec) -> dict[str, int]:
+        """How far the number is below its minimum."""
+        below = spec.minimum - self._exact(state, spec)
+        return {"": below} if below > 0 else {}
 
     def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
         """By parts."""

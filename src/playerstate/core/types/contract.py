@@ -16,7 +16,7 @@ changes its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
@@ -63,8 +63,22 @@ class At(msgspec.Struct, frozen=True, gc=False):
 class Escrowed(Protocol[S]):
     """A data type whose regions hold rights, which they may move to one another (see `escrow`)."""
 
-    def give(self, state: S, giver: str, spec: KeySpec) -> tuple[S, list[Effect]]:
-        """The state after `giver` gave what other regions want and lack, as far as it can; what it did, if anything."""
+    def give(self, state: S, giver: str, spec: KeySpec, retired: Collection[str] = ()) -> tuple[S, list[Effect]]:
+        """The state after `giver` gave what other regions want and lack, as far as it can; what it did, if anything.
+
+        What `retired` regions wanted is void.
+        """
+        ...
+
+    def take_over(self, state: S, heir: str, gone: str, spec: KeySpec) -> tuple[S, list[Effect]]:
+        """The state after `heir` took over all rights that a region holds which is gone; what it did, if anything.
+
+        Once again, later, it takes what has become known since.
+        """
+        ...
+
+    def overspent(self, state: S, spec: KeySpec) -> dict[str, int]:
+        """By how much the value is below its minimum, by item ("" where there are none); only what is."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -78,15 +78,32 @@ class Inventory:
             return after, Effect(op.op, deltas=deltas)
         return after, Effect(op.op, next(iter(deltas.values()), 0), str(op.item))
 
-    def give(self, state: State, giver: str, spec: KeySpec) -> tuple[State, list[Effect]]:
+    def give(
+        self, state: State, giver: str, spec: KeySpec, retired: Collection[str] = ()
+    ) -> tuple[State, list[Effect]]:
         """Move rights from one region to those that want them, item by item."""
         own = dict(state.get(giver, {}))
         effects = []
         for item in sorted(own):  # what it has no account of, it has no rights to
-            own[item], gifts = escrow.give_all(_accounts(state, item), giver, _NO_START)
+            own[item], gifts = escrow.give_all(_accounts(state, item), giver, _NO_START, retired)
             if gifts:
                 effects.append(Effect("give", item=item, deltas=gifts))
         return ({**state, giver: own}, effects) if effects else (state, [])
+
+    def take_over(self, state: State, heir: str, gone: str, spec: KeySpec) -> tuple[State, list[Effect]]:
+        """Move the rights of a region that is gone to its heir, item by item."""
+        own = dict(state.get(heir, {}))
+        effects = []
+        for item in sorted(set().union(*state.values())):
+            account, held = escrow.take_over(_accounts(state, item), heir, gone, _NO_START)
+            if held:
+                own[item] = account
+                effects.append(Effect("take_over", item=item, deltas={gone: held}))
+        return ({**state, heir: own}, effects) if effects else (state, [])
+
+    def overspent(self, state: State, spec: KeySpec) -> dict[str, int]:
+        """How far items are below zero."""
+        return {item: -n for item, n in sorted(self._exact(state).items()) if n < 0}
 
     def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
         """By parts."""
