@@ -70,6 +70,7 @@ def transition(
     before: bytes = b"0",
     after: bytes = b"1",
     causes: Sequence[Cause] | None = None,
+    epoch: int = 0,
 ) -> Transition:
     """The record of a write that took one step, or one for each of `causes`."""
     taken = [cause(first)] if causes is None else list(causes)
@@ -86,6 +87,7 @@ def transition(
         before=msgspec.Raw(before),
         after=msgspec.Raw(after),
         causes=taken,
+        epoch=epoch,
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
-from playerstate.core.answers import Answer, Stats
+from playerstate.core.answers import Accepted, Answer, Stats
+from playerstate.core.export import Export
 from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, Update, View
 from playerstate.core.schema import Schema
 
@@ -61,6 +62,18 @@ class PlayerState(Protocol):
 
     def send_again(self, letter_id: str) -> list[Answer]:
         """Send the updates of a dead letter again, as `replay:<id>`; the letter goes if all were accepted."""
+        ...
+
+    def erase(self, player_id: str, *, reason: str) -> list[Accepted]:
+        """Erase a player: every key of the schema goes back to its type's empty value, by an update of its own.
+
+        What was accepted before is erased, here and, as rows arrive, in every other region; so is its history. The
+        reason, which stays, is the history's to tell. Raises `InvalidUpdate` without one.
+        """
+        ...
+
+    def export(self, player_id: str) -> Export:
+        """Everything that the node's region holds about a player, or its latest part and where to go on."""
         ...
 
     def neighbours(self, player_id: str, label: str) -> list[str]:

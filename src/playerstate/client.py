@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from playerstate.api import AnyUpdate, PlayerState
-from playerstate.core.answers import Answer, Rejected, Stats
+from playerstate.core.answers import Accepted, Answer, Rejected, Stats
+from playerstate.core.export import Export
 from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, View
 from playerstate.core.schema import Schema
 from playerstate.errors import InvalidUpdate, OutcomeUnknown, Unavailable
@@ -122,6 +123,14 @@ class RemoteNode(PlayerState):
     def send_again(self, letter_id: str) -> list[Answer]:
         """Send the updates of a dead letter again."""
         return self._call(protocol.SendAgain(letter_id), list[Answer], changes=True)
+
+    def erase(self, player_id: str, *, reason: str) -> list[Accepted]:
+        """Erase a player."""
+        return self._call(protocol.Erase(player_id, reason), list[Accepted], changes=True)
+
+    def export(self, player_id: str) -> Export:
+        """Everything that is held about a player."""
+        return self._call(protocol.GetExport(player_id), Export)
 
     def neighbours(self, player_id: str, label: str) -> list[str]:
         """The vertices that a player's edges of a label lead to."""

@@ -7,6 +7,7 @@
     │   ├── Unavailable        a part does not answer
     │   └── SlowDown           more than can be handled; `retry_after_s` says when
     ├── OutcomeUnknown         indefinite: repeat only with the same producer and sequence
+    ├── BackupRefused          no backup can be made so, or what is there is no whole one
     ├── InvariantViolated      a promise is broken: stop, and tell a person
     └── StartRefused           the node cannot run on this folder or with these settings
         ├── SchemaRefused      the game's schema is wrong, or does not fit the stored state
@@ -67,6 +68,10 @@ class OutcomeUnknown(PlayerStateError):
     Sending the same producer and sequence to the same region again is always safe; anything else may take effect
     twice.
     """
+
+
+class BackupRefused(PlayerStateError):
+    """A backup cannot be made from there or to there, or what is there is not, or no longer, a whole backup."""
 
 
 class InvariantViolated(PlayerStateError):

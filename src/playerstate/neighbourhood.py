@@ -53,7 +53,8 @@ class Neighbourhood:
         self._deployment = deployment
         self._store = store
         self._checkpoints = checkpoints
-        self._past = dict.fromkeys(read_about(folder).predecessors, region)
+        self.predecessors = read_about(folder).predecessors
+        self._past = dict.fromkeys(self.predecessors, region)
         self._ready = False
         self._links: dict[str, Link] = {}
         self._others: dict[str, SqliteCheckpoints] = {}

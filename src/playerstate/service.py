@@ -12,6 +12,7 @@ from playerstate.api import AnyUpdate, PlayerState
 from playerstate.core import producers
 from playerstate.core.answers import Accepted, Answer, Stats
 from playerstate.core.check import check_player_id, unknown_key
+from playerstate.core.export import Export
 from playerstate.core.images import Images
 from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Stage, Status, Transition, Update, View
 from playerstate.core.row import join_rows
@@ -27,6 +28,7 @@ from playerstate.ports.queue import Queue
 from playerstate.ports.store import Changes, Store
 from playerstate.ports.stream import Checkpoints, Stream
 from playerstate.stages.accept import Accept
+from playerstate.stages.export import Exporter, letters_of
 from playerstate.stages.paths import shortest_path
 
 OUTCOME_POLL_S = 0.05
@@ -69,6 +71,7 @@ class Service(PlayerState):
         self._on_accepted = on_accepted
         self._on_close = on_close
         self._images = Images(schema, kept_max=256)
+        self._exporter = Exporter(schema, parts.store, parts.audit, parts.dead_letters, parts.graph)
 
     @property
     def schema(self) -> Schema:
@@ -174,6 +177,19 @@ class Service(PlayerState):
         if all(isinstance(answer, Accepted) for answer in answers):
             self._parts.dead_letters.remove(letter_id)
         return answers
+
+    def erase(self, player_id: str, *, reason: str) -> list[Accepted]:
+        """Erase a player; the player's dead letters go at once."""
+        answers = self._accept.erase(player_id, reason)
+        self._on_accepted()
+        for letter in letters_of(self._parts.dead_letters, player_id):
+            self._parts.dead_letters.remove(letter.letter_id)
+        return answers
+
+    def export(self, player_id: str) -> Export:
+        """Everything that is held about a player."""
+        check_player_id(player_id)
+        return self._exporter.export(player_id, self._stats().region, time.time_ns() // 1_000_000)
 
     def neighbours(self, player_id: str, label: str) -> list[str]:
         """The vertices that a player's edges of a label lead to."""

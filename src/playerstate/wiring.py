@@ -152,6 +152,7 @@ def consumers(
                 alone=neighbourhood is None,
                 resolve=parts.queues.get("resolve"),
                 retired=neighbourhood.retirements if neighbourhood else dict,
+                predecessors=neighbourhood.predecessors if neighbourhood else (),
             )
             audit = Record(parts.audit).handle
             return [

@@ -144,7 +144,7 @@ def test_a_schema_that_is_not_toml_is_named(tmp_path: Path, capsys: Capture) -> 
     assert run(["schema", "check", str(given), "--json"]) == 1
     assert error(capsys)["message"].startswith(f"The schema {given} is not TOML: ")
     for schema, path in (given, given), (None, own):
-        assert not serving.run(data, schema, Options(workers="thread"), SimpleQueue(), as_json=True)
+        assert not serving.run(data, schema, [], Options(workers="thread"), SimpleQueue(), as_json=True)
         assert error(capsys)["message"].startswith(f"The schema {path} is not TOML: ")
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from builders import NOW_MS, cause, transition
+from builders import KEY, NOW_MS, cause, transition
 from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together, walk
-from playerstate.core.model import Cause, Effect, Status, Transition
+from playerstate.core.model import Cause, Effect, Key, Status, Transition
 from playerstate.ports.audit import Audit
 
 
@@ -66,7 +67,7 @@ class AuditSuite(Suite, ABC):
             Cause(6, "it's", 1, 0, 1, [], Status.REFUSED, "insufficient", ("bob", "inventory")),
             Cause(7, "game-1", 10, 1, 2, [Effect("add", elements=["x", "y"]), Effect("set", field="f", item="i")]),
         ]
-        full = transition(4, player_id="o'brien 玩家", state_key="gold coins", causes=causes)
+        full = transition(4, player_id="o'brien 玩家", state_key="gold coins", causes=causes, epoch=3)
         audit.append([full])
         assert audit.history("o'brien 玩家") == [full]
 
@@ -154,6 +155,53 @@ class AuditSuite(Suite, ABC):
         assert audit.count() == 2
         assert audit.history("anna") + audit.history("bob") == new
 
+    def test_erasing_deletes_what_is_of_lower_epochs(self, audit: Audit) -> None:
+        """Of the keys that are named, and of no others; it says how many."""
+        before = [transition(n) for n in range(1, 4)]
+        others = [transition(player_id="bob"), transition(state_key="gold2"), transition(4, epoch=1)]
+        audit.append([*before, *others])
+        assert audit.erase({KEY: 1, Key("nobody", "gold"): 4}) == 3
+        assert audit.history("anna") + audit.history("bob") == [others[2], others[1], others[0]]
+
+    def test_erasing_again_or_less_changes_nothing(self, audit: Audit) -> None:
+        """Notices of an erasure come again, and late ones of earlier erasures come behind later ones."""
+        kept = [transition(3, epoch=2)]
+        audit.append(kept)
+        for epochs in ({KEY: 2}, {KEY: 2}, {KEY: 1}, {}):
+            assert audit.erase(epochs) == 0
+        audit.append([transition(2, epoch=1)])
+        assert audit.history("anna") == kept
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_what_was_erased_does_not_come_back(self, audit: Audit, seed: int) -> None:
+        """In whatever order, how often, and in which batches transitions and erasures are told."""
+        random = Random(seed)
+        written = [
+            transition(n, player_id=player, region=region, epoch=n // 3, written_at=NOW_MS + n)
+            for player in ("anna", "bob")
+            for region in ("eu", "us")
+            for n in range(1, 9)
+        ]
+        anna, bob = Key("anna", "gold"), Key("bob", "gold")
+        tasks = [partial(audit.append, random.choices(written, k=random.randint(1, 6))) for _ in range(20)]
+        tasks += [partial(audit.append, [one]) for one in written]
+        tasks += [partial(audit.erase, epochs) for epochs in ({anna: 1}, {anna: 2, bob: 1}, {anna: 1}, {bob: 1})]
+        random.shuffle(tasks)
+        for task in tasks:
+            task()
+        found = [one for player in ("anna", "bob") for one in audit.history(player)]
+        expected = [one for one in written if one.epoch >= {"anna": 2, "bob": 1}[one.player_id]]
+        assert sorted(found, key=repr) == sorted(expected, key=repr)
+        assert audit.count() == len(expected)
+
+    def test_erasing_is_all_or_none(self, audit: Audit) -> None:
+        """A call that fails half-way deletes nothing, and nothing is kept out for it."""
+        audit.append([transition(1)])
+        with pytest.raises(BrokenInputError):
+            audit.erase(BrokenEpochs())
+        audit.append([transition(2)])
+        assert audit.count() == 2
+
     def test_recorded_from_many_threads(self, audit: Audit) -> None:
         """Consumers that record the same transitions at the same time keep each once."""
         written = [transition(n, written_at=NOW_MS + n) for n in range(1, 21)]
@@ -164,6 +212,18 @@ class AuditSuite(Suite, ABC):
 
         run_together(*[lambda seed=seed: record_all(seed) for seed in range(3)])
         assert audit.history("anna") == written[::-1]
+
+    @pytest.mark.usefixtures("durable")
+    def test_an_erasure_outlives_a_crash(self, path: Path) -> None:
+        """What it deleted is gone, and what comes late is kept out, after any restart."""
+        with self.open(path) as audit:
+            audit.append([transition(1)])
+            audit.erase({KEY: 1})
+            copy = crashed_copy(path)
+        for where in (copy, path):
+            with self.open(where) as audit:
+                audit.append([transition(1), transition(2, epoch=1)])
+                assert audit.history("anna") == [transition(2, epoch=1)]
 
     @pytest.mark.usefixtures("durable")
     def test_outlives_a_crash(self, path: Path) -> None:
@@ -177,6 +237,20 @@ class AuditSuite(Suite, ABC):
                 assert audit.history("anna") == written[::-1]
                 audit.append(written)
                 assert audit.count() == 2
+
+
+class BrokenEpochs(Mapping[Key, int]):
+    """One key's epoch, and a failure behind it."""
+
+    def __getitem__(self, _: Key) -> int:
+        return 1
+
+    def __len__(self) -> int:
+        return 2
+
+    def __iter__(self) -> Iterator[Key]:
+        yield KEY
+        raise BrokenInputError
 
 
 def shuffled(transitions: list[Transition], seed: int = 1) -> list[Transition]:

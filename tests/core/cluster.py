@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from core.worlds import REGIONS
+from playerstate.core.erasure import erase, erasure
 from playerstate.core.images import Images
 from playerstate.core.judgement import judge
 from playerstate.core.model import Json, Key, Op, Outcome, Status, Update
+from playerstate.core.producers import ERASER_PREFIX
 from playerstate.core.replica import Replica, Write
 from playerstate.core.row import Row
 from playerstate.core.schema import parse_schema
@@ -80,6 +82,18 @@ class Cluster:
         for write in writes:
             self.stores[region].setdefault(write.key, {})[region] = write.new
         self.writes += writes
+        return outcome
+
+    def erase(self, region: str, state_key: str, *, sequence: int = 1, eraser: str = "", at: int = NOW_MS) -> Outcome:
+        """Erase anna's key in a region; again with the same sequence is a repeat."""
+        key = Key("anna", state_key)
+        erasing = erasure(key, "asked for", eraser=eraser or f"{ERASER_PREFIX}{region}", sequence=sequence, now=at)
+        replica = self.replica(region, key)
+        outcome = erase(erasing, at, replica)
+        assert outcome is not None
+        if write := replica.write(at):
+            self.stores[region].setdefault(key, {})[region] = write.new
+            self.writes.append(write)
         return outcome
 
     def deliver(self, region: str, write: Write) -> None:

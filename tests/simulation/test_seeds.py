@@ -96,3 +96,30 @@ def test_what_may_happen_does_happen() -> None:
     assert {"insufficient", "rights_elsewhere"} <= reasons
     assert gifts
     assert max(read.generation for read in history.reads) > 2
+
+
+def test_some_worlds_erase_and_what_that_means_does_happen() -> None:
+    """By seed, about one in four: late updates expire, two regions erase at once, and what follows is told by epoch."""
+    worlds = [World(seed) for seed in range(40)]
+    erasing = [seed for seed, world in enumerate(worlds) if world._erases]
+    assert 4 <= len(erasing) <= 16
+    epochs, expired, concurrent = 0, False, False
+    for seed in erasing[:4]:
+        history = run(seed, 3 * STEPS).history
+        erasures = [c for c in history.committed if any(effect.op == "erase" for effect in c.cause.effects)]
+        places = {(c.key, c.epoch, c.region) for c in erasures}
+        concurrent |= len(places) > len({(key, epoch) for key, epoch, _ in places})
+        epochs = max(epochs, *(c.epoch for c in erasures))
+        processed = {committed.identity for committed in history.committed}
+        expired |= any(sent.identity not in processed for sent in history.sent)
+    assert epochs > 2
+    assert expired
+    assert concurrent
+
+
+def test_senders_say_what_they_have_seen() -> None:
+    """Also what a region has not heard of yet, because they came from another."""
+    history = run(3, 3 * STEPS).history
+    removals = [update for update in history.all_streamed() if update.ops[0].op == "remove"]
+    assert sum(update.seen is not None for update in removals) > 10
+    assert "not_here_yet" in {committed.cause.reason for committed in history.committed}

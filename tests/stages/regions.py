@@ -9,8 +9,10 @@ from typing import Any
 from playerstate.backends.memory.clock import ManualClock
 from playerstate.backends.memory.dead_letters import MemoryDeadLetters
 from playerstate.backends.memory.store import MemoryStore
+from playerstate.core.erasure import erasure
 from playerstate.core.images import Images
 from playerstate.core.model import Key, Update, View
+from playerstate.core.producers import ERASER_PREFIX
 from playerstate.core.row import Row
 from playerstate.core.schema import parse_schema
 from playerstate.core.wire import encode_record, encode_update
@@ -81,6 +83,13 @@ class Regions:
         record = StreamRecord(1, encode_record(self.clock.now_ms(), [encode_update(update)]))
         (outcome,) = self[region].apply.handle([record]).outcomes
         return str(outcome)
+
+    def erase(self, region: str, key: Key, *, sequence: int = 1) -> str:
+        """Have a region erase a key; its outcome."""
+        now = self.clock.now_ms() + 1  # when `send` will take it
+        return self.send(
+            region, erasure(key, "asked for", eraser=f"{ERASER_PREFIX}{region}", sequence=sequence, now=now)
+        )
 
     def carry(self, source: str, target: str, *, changes: int = 10_000, again: int = 0) -> int:
         """Bring up to so many more of a region's changes to another, and some that were brought before again."""

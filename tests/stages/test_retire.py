@@ -215,11 +215,12 @@ def test_whatever_was_on_its_way_the_living_converge(
     for key in KEYS:
         assert len({msgspec.json.encode(world[region].view(key)) for region in living}) == 1
     gold = world[heir].view(GOLD).decoded()
-    if gold > 0:  # whatever it is, it can be spent, once what is wanted has been given
-        world.send(heir, spend(gold, producer="last"))
+    # whatever it is, it can be spent; after some tries, for what others had asked for and not got goes to them too
+    for sequence in range(1, 9):
+        if gold <= 0 or world.send(heir, spend(gold, producer="last", sequence=sequence)) == "applied":
+            break
         world.settle(seed=seed, without=gone)
-        assert world.send(heir, spend(gold, producer="last", sequence=2)) in ("applied", "refused:insufficient")
-        assert world[heir].view(GOLD).decoded() == 0
+    assert world[heir].view(GOLD).decoded() == min(gold, 0)
 
 
 def rows_of(change: Any) -> list[Any]:

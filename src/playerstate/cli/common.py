@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from playerstate.errors import InvalidUpdate, PlayerStateError, RegionRefused, SchemaRefused
+from playerstate.errors import BackupRefused, InvalidUpdate, PlayerStateError, RegionRefused, SchemaRefused
 
 DEFAULT_DATA = Path("data")
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -40,7 +40,15 @@ def leave(code: ExitCode) -> NoReturn:
     raise typer.Exit(code)
 
 
+def confirmed(question: str) -> bool:
+    """Whether somebody says yes; who is not there does not."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
+
+
 def exit_code_of(error: PlayerStateError) -> ExitCode:
     """The exit code that says what kind of error this is."""
-    refused = isinstance(error, (InvalidUpdate, RegionRefused, SchemaRefused))
+    refused = isinstance(error, (BackupRefused, InvalidUpdate, RegionRefused, SchemaRefused))
     return ExitCode.REFUSED if refused else ExitCode.UNAVAILABLE

@@ -32,7 +32,7 @@ def show_letters(letters: Sequence[DeadLetter], *, as_json: bool) -> None:
 def show_letter(letter: DeadLetter, *, as_json: bool) -> None:
     """One letter, with its body: its updates where they can be read, otherwise its bytes."""
     if as_json:
-        console.document({**_as_data(letter), "body": base64.b64encode(letter.body).decode(), **_content(letter)})
+        console.document(letter_with_body(letter))
         return
     for name, cell in zip(COLUMNS, _row(letter), strict=True):
         console.say(f"{name:7} {cell}")
@@ -54,6 +54,11 @@ def find_letter(node: PlayerState, letter_id: str) -> DeadLetter:
         if after > letter_id:
             break
     raise InvalidUpdate(f"There is no dead letter {letter_id[:80]!r}", code="unknown_letter")
+
+
+def letter_with_body(letter: DeadLetter) -> dict[str, Any]:
+    """A letter as data, with its body, and its updates where they can be read."""
+    return {**_as_data(letter), "body": base64.b64encode(letter.body).decode(), **_content(letter)}
 
 
 def _as_data(letter: DeadLetter) -> dict[str, Any]:

@@ -12,12 +12,15 @@ import click
 import typer
 
 from playerstate.cli import console, dead_letters, region, schema
+from playerstate.cli.backup import backup
 from playerstate.cli.bench import bench
 from playerstate.cli.chaos import chaos
 from playerstate.cli.common import AsJson, ExitCode, exit_code_of, leave
 from playerstate.cli.demo import demo
+from playerstate.cli.erase import erase, export
 from playerstate.cli.read import get, history, watch
 from playerstate.cli.replay import replay
+from playerstate.cli.restore import restore
 from playerstate.cli.send import send
 from playerstate.cli.serve import serve
 from playerstate.errors import PlayerStateError
@@ -75,6 +78,10 @@ app.command()(replay)
 app.command()(demo)
 app.command()(bench)
 app.command()(chaos)
+app.command()(erase)
+app.command()(export)
+app.command()(backup)
+app.command()(restore)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(region.app, name="region")
 app.add_typer(schema.app, name="schema")

@@ -10,14 +10,14 @@ from typing import TypeAlias
 from playerstate.cli import console
 
 Advance: TypeAlias = Callable[[int, int | None, int], None]
-"""Told how far it has come, of how much if that is known, and how many updates that were."""
+"""Told how far it has come, of how much if that is known, and how many updates, or of what unit, that were."""
 
 Note: TypeAlias = Callable[[str], None]
 """Takes a line for standard error, which must not be written through the bar."""
 
 
 @contextlib.contextmanager
-def progress(what: str, *, as_json: bool) -> Iterator[tuple[Advance, Note]]:
+def progress(what: str, *, as_json: bool, unit: str = "updates") -> Iterator[tuple[Advance, Note]]:
     """A bar while the work lasts; nothing where nobody watches a terminal, or where output is for programs."""
     if as_json or not sys.stderr.isatty():
         yield (lambda _done, _total, _updates: None), console.note
@@ -28,7 +28,7 @@ def progress(what: str, *, as_json: bool) -> Iterator[tuple[Advance, Note]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[updates]:,} updates"),
+        TextColumn("{task.fields[updates]:,} " + unit),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from playerstate.cli.common import DEFAULT_DATA, AsJson, ExitCode, leave
+from playerstate.cli.common import DEFAULT_DATA, AsJson, ExitCode, confirmed, leave
 
 app = typer.Typer(no_args_is_help=True, help="Look after the regions of a deployment, and the ways between them.")
 
@@ -102,6 +102,6 @@ def retire(
     """
     from playerstate.cli.deployments import retire_region
 
-    if not yes and not typer.confirm(f"{region} can never be served again. Retire it?", err=True):
+    if not yes and not confirmed(f"{region} can never be served again. Retire it?"):
         leave(ExitCode.REFUSED)
     retire_region(data, region, by=by, as_json=as_json)

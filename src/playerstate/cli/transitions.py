@@ -20,7 +20,7 @@ COLUMNS = ["when", "key", "what", "producer#sequence", "outcome", "before → af
 def show_history(transitions: Sequence[Transition], player_id: str, *, as_json: bool) -> None:
     """A line for each update, the latest first; before and after stand once for each write."""
     if as_json:
-        console.document({"player_id": player_id, "transitions": [_as_data(t) for t in transitions]})
+        console.document({"player_id": player_id, "transitions": [transition_as_data(t) for t in transitions]})
     elif transitions:
         rows = (row for transition in transitions for row in _rows(transition))
         console.table(COLUMNS, rows, title=f"History of {player_id}")
@@ -77,7 +77,7 @@ def _duration(ms: int) -> str:
     return f"{ms / 3_600_000:.1f} h"
 
 
-def _as_data(transition: Transition) -> dict[str, Any]:
+def transition_as_data(transition: Transition) -> dict[str, Any]:
     """The transition with every field named; travelling forms leave the names out."""
     return {
         **{name: getattr(transition, name) for name in transition.__struct_fields__ if name != "causes"},

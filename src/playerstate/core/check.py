@@ -9,6 +9,7 @@ from collections.abc import Collection
 from itertools import islice
 from typing import Any
 
+from playerstate.core.erasure import check_erasure
 from playerstate.core.model import Json, Op, Update
 from playerstate.core.producers import OWN_PRODUCER_PREFIX, RETENTION_MS
 from playerstate.core.schema import KeySpec, Schema
@@ -42,6 +43,18 @@ class Checker:
     def check(self, update: Update) -> None:
         """Raise `InvalidUpdate` if the update, with its identity, can never take effect."""
         self.check_content(update)
+        self._check_identity(update)
+
+    def check_erasure(self, update: Update) -> None:
+        """The same for an update that erases: the ordinary check refuses it, since clients make none."""
+        check_erasure(update)
+        op = update.ops[0]
+        _check_id(op.player_id, "$.ops[0].player_id")
+        if op.state_key not in self._keys:
+            raise unknown_key(op.state_key, self._keys, "$.ops[0].state_key")
+        self._check_identity(update)
+
+    def _check_identity(self, update: Update) -> None:
         _check_id(update.producer, "$.producer")
         if not 1 <= update.sequence <= SEQUENCE_MAX:
             raise InvalidUpdate(f"Expected a sequence of 1 to {SEQUENCE_MAX}", code="bad_sequence", where="$.sequence")

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from msgspec import UNSET
 
 from playerstate.core import producers
+from playerstate.core.erasure import erase
 from playerstate.core.judgement import judge, settle, turn_away
-from playerstate.core.model import Outcome, Reason, Status, Update
+from playerstate.core.model import ERASE, Outcome, Reason, Status, Update
 from playerstate.core.replica import Replica
 
 ROW_BYTES_MAX = 393_216
@@ -27,9 +28,11 @@ def judge_within_size(
 ) -> Outcome | None:
     """As `judge`, but refuse where a row would grow too large. `bytes_max` bounds the update's own size.
 
-    None, with nothing done, if what the next write says of updates before this one may be what is too large: then that
-    write has to be made first.
+    None, with nothing done, if what the next write says of updates before this one may be what is too large, or what is
+    to be erased: then that write has to be made first.
     """
+    if update.ops[0].op == ERASE:
+        return erase(update, accepted_at, replicas[0])
     more, rewrites = _growth(update, bytes_max)
     near = [replica for replica in replicas if replica.bytes_at_most(more, rewrites=rewrites) > ROW_BYTES_MAX]
     if not near:

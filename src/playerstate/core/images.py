@@ -15,7 +15,7 @@ from playerstate.core.model import Key, Notice, View
 from playerstate.core.row import Row, join_rows
 from playerstate.core.schema import Schema
 from playerstate.core.types import DATA_TYPES
-from playerstate.core.version_vector import covers, format_vector, total
+from playerstate.core.version_vector import covers, format_vector, parse_vector, total
 from playerstate.core.views import value_json
 from playerstate.core.wire import row_readers
 
@@ -75,18 +75,26 @@ class Images:
         value = value_json(joined.state, spec)
         return View(key.player_id, key.state_key, format_vector(joined.vector), msgspec.Raw(value))
 
+    def notice_of_view(self, view: View, region: str) -> Notice:
+        """What is told where nothing has been written, but somebody has to be brought up to a view."""
+        version = parse_vector(view.version)
+        return Notice(view.player_id, view.state_key, region, view.version, total(version), 0, view.value)
+
     def notice(self, key: Key, region: str, old: bytes | None, after: Image, *, own: bool) -> Notice:
         """What is told of a write: the views around it, and its causes where the write is this region's own.
 
-        Replication may combine writes, so only the region that wrote a row knows why it changed.
+        Replication may combine writes, so only the region that wrote a row knows why it changed. What was erased is not
+        told again: the view before it is null.
         """
         player_id, state_key = key
+        row = after.row
         if old is None:
             before, before_version = self._unwritten[state_key], ""
         else:
             image = self.read(state_key, old)
             before, before_version = image.value, image.version
-        row = after.row
+            if image.row.epoch < row.epoch:
+                before = b"null"
         return Notice(
             player_id,
             state_key,
@@ -99,4 +107,5 @@ class Images:
             before_version,
             row.because if own else [],
             row.sides if own else [],
+            row.epoch,
         )

@@ -73,6 +73,9 @@ def _try(update: Update, accepted_at: int, replicas: Sequence[Replica], plans: _
     first, seen = replicas[0], parse_vector(update.seen) if update.seen is not None else None
     for op, replica in zip(update.ops, replicas, strict=True):
         state, effects = plans.get(replica) or (replica.state, [])
+        if replica is not first and replica.epoch and sent_at <= producers.horizon(replica.memory):
+            plans.clear()
+            return Outcome(Status.EXPIRED)  # a row that was erased since; the first one's memory says it by itself
         at = At(replica.region, replica.next_step, time_us, seen if replica is first else None)
         try:
             state, effect = replica.data_type.apply(state, op, at, replica.spec)

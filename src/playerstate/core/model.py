@@ -24,6 +24,10 @@ class Key(NamedTuple):
         return f"{self.player_id}/{self.state_key}"
 
 
+ERASE = "erase"
+"""The operation that erases a key of any type (see `erasure`). Only the product itself makes it."""
+
+
 class Op(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, frozen=True, gc=False):
     """One operation on one key. Which of the optional fields it needs, the key's data type says."""
 
@@ -105,7 +109,8 @@ class Outcome(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
 class Effect(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one operation did, small enough to keep: a register's value is never repeated here.
 
-    `delta` is what a counting operation came to; `set` and `replace` are worked out to deltas at apply.
+    `delta` is what a counting operation came to; `set` and `replace` are worked out to deltas at apply. Of an erasure,
+    `field` is the reason.
     """
 
     op: str
@@ -170,6 +175,7 @@ class Notice(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
 
     `region` is the writer of the row that changed; `before` and `after` are the views around that write, as JSON.
     `sides` are the rows that the write joined, where it resolved a conflict.
+    `epoch` counts the erasures of the key; of the write that raised it `before` is null.
     """
 
     player_id: str
@@ -183,6 +189,7 @@ class Notice(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     before_version: str = ""
     because: list[Cause] = []
     sides: list[Side] = []
+    epoch: int = 0
 
     @property
     def key(self) -> Key:
@@ -195,7 +202,7 @@ class Transition(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
 
     `first` and `last` are the writing region's steps that the write took, both 0 if it took none. Every write has a
     version of its own; with key and region it is the record's identity, so recording it twice is harmless. `sides` are
-    the rows that it joined, where it resolved a conflict.
+    the rows that it joined, where it resolved a conflict; `epoch` counts the erasures of the key, as in the notice.
     """
 
     player_id: str
@@ -210,6 +217,7 @@ class Transition(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     after: msgspec.Raw
     causes: list[Cause]
     sides: list[Side] = []
+    epoch: int = 0
 
 
 Stage: TypeAlias = Literal["accept", "apply", "project", "link", "audit", "replicate", "resolve"]

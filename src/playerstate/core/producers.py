@@ -13,6 +13,9 @@ remembered and answers `expired`. When a producer is forgotten, the part's *hori
 it had sent: an update from before the horizon that the part does not remember might be one of its, and answers
 `expired` too.
 
+An erasure forgets every producer, in every region's part, and so raises the horizons: what was sent before it answers
+`expired`. Only erasers are kept, so that a repeated erasure does not erase what came after it.
+
 Two regions may process the same update before they hear of each other: it took effect if either applied it.
 """
 
@@ -29,12 +32,15 @@ from playerstate.core.types.shapes import join_parts
 from playerstate.core.version_vector import VersionVector
 
 OWN_PRODUCER_PREFIX = "@"
+ERASER_PREFIX = "@erase:"
+"""Of accept's own producers, those that only erase. Every erasure makes a memory forget all others."""
 
 RETENTION_MS = 48 * 3600 * 1000
 """How long a producer is remembered: longer than any stream keeps a record."""
 PRODUCERS_MAX = 256
 GAPS_MAX = 16
 REMEMBERED_REFUSALS_MAX = 32
+ERASERS_MAX = 16
 
 
 class Irregular(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -152,6 +158,32 @@ def plain(part: Part) -> Part:
             seen = Seen(seen.last, seen.sent_at, _above(_last_irregular(irregular), [], {}))  # noqa: PLW2901
         after[producer] = seen
     return Part(part.horizon, after)
+
+
+def forgotten(part: Part) -> Part:
+    """What is left of a region's memory when the key is erased. It follows from the part alone, so that regions that
+    hear of an erasure and of the part in any order end with the same.
+    """
+    erasers = {producer: seen for producer, seen in part.producers.items() if producer.startswith(ERASER_PREFIX)}
+    return Part(max([part.horizon, *[seen.sent_at for seen in part.producers.values()]]), erasers)
+
+
+def erased(memory: Memory, region: str, eraser: str, sequence: int, at: int) -> dict[str, Part]:
+    """The memory after a region erased the key, at the time `at` (ms): nothing sent until then takes effect any more.
+
+    The eraser is remembered without what is below its sequence: whatever comes of that has come before.
+    """
+    after = {owner: forgotten(part) for owner, part in memory.items()}
+    own = after.get(region, NOTHING)
+    erasers = {**own.producers, eraser: Seen(sequence, at)}
+    latest = sorted(erasers, key=lambda producer: erasers[producer].sent_at)[-ERASERS_MAX:]
+    after[region] = Part(max(own.horizon, at), {producer: erasers[producer] for producer in latest})
+    return after
+
+
+def horizon(memory: Memory) -> int:
+    """The latest time (ms) until which some region has forgotten what was sent."""
+    return max([part.horizon for part in memory.values()], default=0)
 
 
 def known(memory: Memory) -> set[str]:

@@ -38,6 +38,7 @@ class Snapshot(NamedTuple):
     state: Any
     memory: Mapping[str, producers.Part]
     because: tuple[Cause, ...]
+    epoch: int
 
 
 class Replica:
@@ -92,6 +93,11 @@ class Replica:
         self._grown = stored_bytes
 
     @property
+    def epoch(self) -> int:
+        """How often the key was erased."""
+        return self._epoch
+
+    @property
     def version(self) -> str:
         """The text of the vector."""
         return format_vector(self.vector)
@@ -112,6 +118,12 @@ class Replica:
         self.next_step = cause.n + 1
         self.state = state
         self.because.append(cause)
+
+    def erase(self, memory: Mapping[str, producers.Part], cause: Cause) -> None:
+        """Move on to the next epoch: the empty state, with what is left of the memory. The vector counts on."""
+        self._epoch += 1
+        self.memory = dict(memory)
+        self.take_step(self.data_type.empty(), cause)
 
     @property
     def own_memory(self) -> producers.Part:
@@ -143,12 +155,12 @@ class Replica:
 
     def snapshot(self) -> Snapshot:
         """What `restore` needs."""
-        return Snapshot(self.next_step, self.state, dict(self.memory), tuple(self.because))
+        return Snapshot(self.next_step, self.state, dict(self.memory), tuple(self.because), self._epoch)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Be again as when the snapshot was taken; there must have been no write since."""
         self.next_step, self.state, self.memory = snapshot.next_step, snapshot.state, dict(snapshot.memory)
-        self.because = list(snapshot.because)
+        self.because, self._epoch = list(snapshot.because), snapshot.epoch
         if self.next_step > 1:
             self.vector[self.region] = self.next_step - 1
         else:

@@ -21,7 +21,7 @@ class Row(msgspec.Struct, Generic[S], array_like=True, frozen=True, gc=False):
 
     `state` is in the shape of the key's data type, `memory` is the producer memory, `because` the updates that the
     latest write processed, `sides` the rows that it joined if it resolved a conflict. A row of a higher `epoch`
-    supersedes the state and memory of those below it (erasure).
+    supersedes the state of those below it (erasure), and of their memory all but the horizons.
     """
 
     wire_version: int
@@ -56,8 +56,10 @@ def join_rows(rows: Iterable[Row[Any]], data_type: DataType[Any]) -> Joined:
 def _join(a: Joined, b: Joined, data_type: DataType[Any]) -> Joined:
     vector = join_vectors(a.vector, b.vector)
     if a.epoch != b.epoch:
-        newer = a if a.epoch > b.epoch else b
-        return Joined(newer.epoch, vector, newer.state, newer.memory)
+        newer, older = (a, b) if a.epoch > b.epoch else (b, a)
+        left = {region: producers.forgotten(part) for region, part in older.memory.items()}
+        memory = producers.join(newer.memory, newer.vector, left, older.vector)
+        return Joined(newer.epoch, vector, newer.state, memory)
     state = data_type.join(a.state, a.vector, b.state, b.vector)
     memory = producers.join(a.memory, a.vector, b.memory, b.vector)
     return Joined(a.epoch, vector, state, memory)

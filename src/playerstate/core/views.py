@@ -36,4 +36,5 @@ def transition_of(notice: Notice) -> Transition | None:
         notice.after,
         notice.because,
         notice.sides,
+        notice.epoch,
     )

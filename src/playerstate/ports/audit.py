@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from playerstate.core.model import Transition
+from playerstate.core.model import Key, Transition
 
 
 class Audit(Protocol):
     """Transitions, identified by key, region and version: recording one again keeps one."""
 
     def append(self, transitions: Sequence[Transition]) -> None:
-        """Record transitions, all or none. They are kept once this returns."""
+        """Record transitions, all or none. They are kept once this returns, but for those of what was erased."""
+        ...
+
+    def erase(self, epochs: Mapping[Key, int]) -> int:
+        """Keys were erased, and are of these epochs now, or of later ones: delete their transitions of lower epochs,
+        and keep none of those that come later. All or none, durable when it returns.
+
+        Returns how many transitions went. Being told of an epoch again, or of a lower one, changes nothing.
+        """
         ...
 
     def history(

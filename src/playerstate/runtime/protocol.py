@@ -81,6 +81,19 @@ class SendAgain(msgspec.Struct, tag=True):
     letter_id: str
 
 
+class Erase(msgspec.Struct, tag=True):
+    """`erase`."""
+
+    player_id: str
+    reason: str
+
+
+class GetExport(msgspec.Struct, tag=True):
+    """`export`."""
+
+    player_id: str
+
+
 class Neighbours(msgspec.Struct, tag=True):
     """`neighbours`."""
 
@@ -128,6 +141,8 @@ Request: TypeAlias = (
     | History
     | ListDeadLetters
     | SendAgain
+    | Erase
+    | GetExport
     | Neighbours
     | FriendsOfFriends
     | ShortestPath

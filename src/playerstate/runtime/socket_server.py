@@ -163,6 +163,10 @@ def _call(node: PlayerState, request: Request) -> Any:
             return node.dead_letters(after=after, limit=limit)
         case protocol.SendAgain(letter_id):
             return node.send_again(letter_id)
+        case protocol.Erase(player_id, reason):
+            return node.erase(player_id, reason=reason)
+        case protocol.GetExport(player_id):
+            return node.export(player_id)
         case protocol.Neighbours(player_id, label):
             return node.neighbours(player_id, label)
         case protocol.FriendsOfFriends(player_id, label, limit):

@@ -10,24 +10,27 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from playerstate.core.model import Key, Op, Status
-from playerstate.core.resolution import RESOLVER
-from playerstate.core.retirement import RETIRER
 from playerstate.core.version_vector import covers, parse_vector
-from playerstate.simulation.history import Committed, Final, History, Sent
+from playerstate.simulation.elements import added_elements_stay
+from playerstate.simulation.erasing import epochs_of, erased, erased_keys
+from playerstate.simulation.history import Committed, Final, History, Sent, SimIdentity, identity_of
 
 Checker: TypeAlias = Callable[[History], Iterator[str]]
-_Identity: TypeAlias = tuple[str, int, Key]
+_Identity: TypeAlias = SimIdentity
 
 
 def nothing_acknowledged_is_lost(history: History) -> Iterator[str]:
     """Promise 1. Says nothing of updates whose sender does not know whether they were accepted.
 
-    A region that is gone takes along what it had not come to.
+    A region that is gone takes along what it had not come to. Nor of keys that were erased: what was sent before may
+    come to nothing that is remembered.
     """
     known = {committed.identity for committed in _updates(history)}
     waiting = {(gone.region, identity) for gone in history.gone for identity in gone.waiting}
+    erasures = erased_keys(history)
     for sent in history.sent:
-        if _identity(sent) not in known and (sent.region, _identity(sent)) not in waiting:
+        excused = (sent.region, _identity(sent)) in waiting or sent.update.first_key in erasures
+        if _identity(sent) not in known and not excused:
             yield f"{_identity(sent)} was acknowledged in {sent.region} and has no outcome"
 
 
@@ -38,7 +41,7 @@ def once(history: History) -> Iterator[str]:
         regions[_identity(sent)].add(sent.region)
     seen = Counter(committed.identity for committed in _updates(history) if committed.cause.of is None)
     for identity, times in seen.items():
-        if times > 1 and len(regions[identity]) == 1:
+        if times > 1 and len(regions[identity]) <= 1:
             yield f"{identity} was processed {times} times"
 
 
@@ -69,8 +72,11 @@ def in_order(history: History) -> Iterator[str]:
 def sums(history: History) -> Iterator[str]:
     """Promises 2 and 3, for numbers: in the end they are what was answered applied. Says nothing of other types.
 
-    What a region that is gone had done and told nobody does not count, row by row.
+    What a region that is gone had done and told nobody does not count, row by row. Of a key that was erased, only what
+    rows of its last epoch say counts.
     """
+    epochs = epochs_of(history)
+    lasting = {(c.identity, c.key) for c in _updates(history) if c.epoch == epochs[c.key]}
     updates = {(u.producer, u.sequence, u.first_key): u for u in history.unsure}
     updates |= {_identity(sent): sent.update for sent in history.sent}
     applied = {c.identity for c in _updates(history) if c.cause.of is None and c.cause.status is Status.APPLIED}
@@ -81,7 +87,8 @@ def sums(history: History) -> Iterator[str]:
             totals[key][""] = spec.start
     for identity in applied & updates.keys():
         for op in updates[identity].ops:
-            if op.op in ("add", "subtract") and isinstance(op.n, int) and (identity, op.key) not in lost:
+            counts = (identity, op.key) not in lost and (not epochs[op.key] or (identity, op.key) in lasting)
+            if counts and op.op in ("add", "subtract") and isinstance(op.n, int):
                 totals[op.key][_item(op)] += op.n if op.op == "add" else -op.n
     for region, finals in history.finals.items():
         for key, final in finals.items():
@@ -168,10 +175,12 @@ def graph_in_step(history: History) -> Iterator[str]:
 def explained(history: History) -> Iterator[str]:
     """Promise 9: the history of a region names every cause that it has committed, once, and no other.
 
-    Says nothing of the values before and after, nor of a region that is gone, and its history with it.
+    Of a key that was erased, those of its last epoch, the erasure first. Says nothing of the values before and after,
+    nor of a region that is gone, and its history with it.
     """
-    dead = {gone.region for gone in history.gone}
-    committed = Counter((c.region, c.key, c.cause.n) for c in history.committed if c.region not in dead)
+    epochs, dead = epochs_of(history), {gone.region for gone in history.gone}
+    lasting = [c for c in history.committed if c.epoch == epochs[c.key] and c.region not in dead]
+    committed = Counter((c.region, c.key, c.cause.n) for c in lasting)
     recorded = Counter((c.region, c.key, c.cause.n) for c in history.recorded)
     for place in sorted((committed - recorded) | (recorded - committed)):
         yield f"{place} was committed {committed[place]} times and is recorded {recorded[place]} times"
@@ -200,6 +209,8 @@ CHECKERS: tuple[Checker, ...] = (
     graph_in_step,
     explained,
     rights_come_back,
+    erased,
+    added_elements_stay,
 )
 
 
@@ -209,11 +220,11 @@ def violations(history: History) -> list[str]:
 
 
 def _identity(sent: Sent) -> _Identity:
-    return sent.update.producer, sent.update.sequence, sent.update.first_key
+    return identity_of(sent.update)
 
 
 def _updates(history: History) -> Iterator[Committed]:
-    return (committed for committed in history.committed if committed.cause.producer not in (RESOLVER, RETIRER))
+    return history.processed()
 
 
 def _lost(history: History) -> set[tuple[_Identity, Key]]:
@@ -237,7 +248,7 @@ def _unknown_to_heirs(history: History) -> Counter[tuple[Key, str]]:
     worst: Counter[tuple[Key, str]] = Counter()
     for gone in history.gone:
         running: Counter[tuple[Key, str]] = Counter()
-        for region, key, cause in history.committed:
+        for region, key, cause, *_ in history.committed:
             if region == gone.region and gone.known.get(key, cause.n) < cause.n <= gone.reached.get(key, 0):
                 for effect in cause.effects:
                     place = key, effect.item or ""

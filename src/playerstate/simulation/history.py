@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from playerstate.core.model import Cause, Key, Update
+from playerstate.core.resolution import RESOLVER
+from playerstate.core.retirement import RETIRER
 from playerstate.core.schema import Schema
+
+SimIdentity: TypeAlias = tuple[str, int, Key]
+"""The identity of an update: producer, sequence, first key."""
+
+
+def identity_of(update: Update) -> SimIdentity:
+    """The identity of an update."""
+    return update.producer, update.sequence, update.first_key
 
 
 class Sent(NamedTuple):
@@ -16,6 +26,11 @@ class Sent(NamedTuple):
 
     region: str
     update: Update
+
+    @property
+    def identity(self) -> SimIdentity:
+        """The identity of the update."""
+        return identity_of(self.update)
 
 
 class Read(NamedTuple):
@@ -29,15 +44,21 @@ class Read(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """A cause that stands in a committed row of the region that wrote it."""
+    """A cause that stands in a committed row of the region that wrote it.
+
+    `epoch` is how often that row was erased. `knew` is what the region's store had of the key just before: the join of
+    the vectors of all rows there, at least as much as the write was made of.
+    """
 
     region: str
     key: Key
     cause: Cause
+    epoch: int = 0
+    knew: Mapping[str, int] = {}
 
     @property
-    def identity(self) -> tuple[str, int, Key]:
-        """The identity of the update: producer, sequence, first key."""
+    def identity(self) -> SimIdentity:
+        """The identity of the update."""
         of = self.cause.of
         return self.cause.producer, self.cause.sequence, Key(*of) if of else self.key
 
@@ -60,7 +81,7 @@ class Gone(msgspec.Struct):
 
     region: str
     heir: str
-    waiting: set[tuple[str, int, Key]] = set()
+    waiting: set[SimIdentity] = set()
     """The updates on its stream that it had not come to."""
     reached: dict[Key, int] = {}
     """How many of its steps stood in rows that reached any other region, ever."""
@@ -75,6 +96,8 @@ class History(msgspec.Struct):
     sent: list[Sent] = []
     unsure: list[Update] = []
     """What senders do not know to have been accepted, and have not sent again."""
+    streamed: dict[str, list[Update]] = {}
+    """By region, all that came on its stream, in order: repeats and erasures too."""
     reads: list[Read] = []
     committed: list[Committed] = []
     recorded: list[Committed] = []
@@ -82,9 +105,17 @@ class History(msgspec.Struct):
     stale_for_good: list[tuple[str, Key]] = []
     """Region and key where an old view arrived late at a cache that had lost a newer one: only verification tells."""
     gone: list[Gone] = []
-    spent_last: list[tuple[str, int, Key]] = []
+    spent_last: list[SimIdentity] = []
     """The last tries to take away all that was left, after a retirement and once rights had been asked for."""
     at_rest: bool = True
     """Whether there was nothing left to do in the end."""
     finals: dict[str, dict[Key, Final]] = {}
     """By region, once everything has come to rest."""
+
+    def processed(self) -> Iterator[Committed]:
+        """What was committed because of updates."""
+        return (committed for committed in self.committed if committed.cause.producer not in (RESOLVER, RETIRER))
+
+    def all_streamed(self) -> Iterator[Update]:
+        """What came on any region's stream."""
+        return (update for updates in self.streamed.values() for update in updates)

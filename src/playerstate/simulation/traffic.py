@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -16,6 +16,11 @@ from playerstate.simulation.region import SimRegion
 
 PLAYERS = ("ada", "bob")
 ITEMS = ("ore", "rope")
+FRIENDS = ("x", "y", "z")
+READ_SHARE = 0.4
+SEEN_SHARE = 0.4
+"""How often a sender reads a player before it sends, and how often an update says which version of its key was read;
+a removal does whenever something was read."""
 
 
 class GameServer:
@@ -28,11 +33,15 @@ class GameServer:
         self._sequences: Counter[Key] = Counter()
         self.unsure: Update | None = None
         self._acknowledged: list[Sent] = []
+        self._versions: defaultdict[Key, deque[str]] = defaultdict(lambda: deque(maxlen=4))
+        """The versions of a key that it has read last, also in regions that it has left."""
 
     def send(self, region: SimRegion) -> Sent | None:
         """Send something to the region that the server is at; what was acknowledged, if it was."""
         if self.unsure is None and self._acknowledged and self._random.random() < 0.2:
             return self._repeat(region)
+        if self._random.random() < READ_SHARE:
+            self._read(region)
         update = self.unsure or self._new(region.clock.now_ms())
         self.unsure = update
         (answer,) = region.accept.handle([update])
@@ -58,16 +67,25 @@ class GameServer:
             region.accept.handle([sent.update])
         return None
 
+    def _read(self, region: SimRegion) -> None:
+        views = region.cache.get_player(self._random.choice(PLAYERS)).views
+        for view in views.values():
+            self._versions[view.key].append(view.version)
+
     def _new(self, now_ms: int) -> Update:
         ops = [msgspec.convert(op, Op) for op in self._ops()]
         first = ops[0].key
         self._sequences[first] += 1
-        return Update(ops, self._producer, self._sequences[first], now_ms)
+        versions = self._versions[first]
+        says = ops[0].op == "remove" or self._random.random() < SEEN_SHARE
+        seen = self._random.choice(versions) if versions and says else None
+        return Update(ops, self._producer, self._sequences[first], now_ms, seen)
 
     def _ops(self) -> list[dict[str, Any]]:
         random = self._random
         player, other = random.sample(PLAYERS, 2)
-        n, item = random.randint(1, 6), random.choice(ITEMS)
+        n, item, friend = random.randint(1, 6), random.choice(ITEMS), random.choice(FRIENDS)
+        name = f"{self._producer} {self._sequences[Key(player, 'name')] + 1}"  # one that nobody else gives
 
         def op(state_key: str, name: str, of: str = player, **rest: Any) -> dict[str, Any]:
             return {"player_id": of, "state_key": state_key, "op": name, **rest}
@@ -81,7 +99,10 @@ class GameServer:
                 [op("bag", "subtract", item=item, n=n)],
                 [op("gold", "subtract", n=n), op("bag", "add", item=item, n=1)],
                 [op("bag", "subtract", item=item, n=1), op("bag", "add", other, item=item, n=1)],
-                [op("name", "set", value=f"{self._producer} {n}")],
-                [op("friends", random.choice(["add", "remove"]), elements=[random.choice(["x", "y", "z"])])],
+                [op("name", "set", value=name)],
+                [op("friends", "add", elements=[friend])],
+                [op("friends", "add", elements=random.sample(FRIENDS, 2))],
+                [op("friends", "remove", elements=[friend])],
+                [op("friends", "remove", elements=[friend])],
             ]
         )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from itertools import permutations
 from random import Random
 
 from playerstate.backends.memory.clock import ManualClock
 from playerstate.core.images import Images
-from playerstate.core.model import Key, Outcome
+from playerstate.core.model import Key, Outcome, Update
 from playerstate.core.producers import recall
 from playerstate.core.schema import parse_schema
-from playerstate.core.wire import row_readers
+from playerstate.core.version_vector import join
+from playerstate.core.wire import decode_record, row_readers
 from playerstate.errors import NotNow, OutcomeUnknown
 from playerstate.simulation.death import Death
 from playerstate.simulation.faults import Crashed, Fate, Late
@@ -44,6 +46,8 @@ KEYS = [Key(player, name) for player in PLAYERS for name in SCHEMA.keys]
 READERS = row_readers(SCHEMA)
 SERVERS = 4
 STRIKES_SHARE = 0.01
+ERASING_SHARE = 0.25
+"""Of the worlds, how many have erasures: the others keep what erasing takes from the checkers."""
 SKEW_MS_MAX = 120_000
 NOW_MS = 1_800_000_000_000
 SETTLE_ROUNDS_MAX = 30
@@ -65,6 +69,7 @@ class World:
         self._cut: set[frozenset[str]] = set()
         self._carried = dict.fromkeys(permutations(names, 2), 0)
         self._death = Death(seed, SCHEMA, KEYS, self.regions, self.history)
+        self._erases = random.random() < ERASING_SHARE and not self._death.planned  # a checker knows of one at a time
         acts = self._acts() | self._death.acts(lambda: self._fate.moment, self._carry)
         self._names, self._weights = list(acts), list(acts.values())
 
@@ -114,8 +119,9 @@ class World:
             lambda region: region.lose_cache(self._random.choice([None, *PLAYERS])): 8,
             lambda region: region.clock.advance(self._random.randint(-SKEW_MS_MAX, SKEW_MS_MAX)): 6,
             self._repeat_elsewhere: 30,
-            lambda _: self._servers_move(): 6,
+            lambda _: self._servers_move(): 20,
             self._cut_or_heal: 10,
+            self._erase: 5 if self._erases else 0,
         }
 
     def _any_region(self) -> SimRegion:
@@ -127,6 +133,9 @@ class World:
             sent = self._random.choice(here).send(region)
             if sent is not None:
                 self.history.sent.append(sent)
+
+    def _erase(self, region: SimRegion) -> None:
+        region.accept.erase(self._random.choice(PLAYERS), "asked for")
 
     def _repeat_elsewhere(self, region: SimRegion) -> None:
         """A sender that fails over repeats what the region has heard of: as far as promise 2 goes between regions."""
@@ -217,14 +226,14 @@ class World:
 
     def _look(self) -> None:
         self.history.unsure += [server.unsure for server in self._servers if server.unsure]
-        for name, region in (self.regions | self._death.dead).items():
-            for change in region.store.changes.read(0, 10**9):
-                if change.region == name:
-                    causes = READERS[change.key.state_key].decode(change.new).because
-                    self.history.committed += [Committed(name, change.key, cause) for cause in causes]
-                    self._death.known(change)
+        for region in (self.regions | self._death.dead).values():
+            self._look_at_changes(region)
         images = Images(SCHEMA)
         for name, region in self.regions.items():
+            records = [decode_record(record.body) for record in region.stream.read(0, 10**9)]
+            self.history.streamed[name] = [
+                update for _, updates, _ in records for update in updates if isinstance(update, Update)
+            ]
             finals = self.history.finals[name] = {}
             for key, rows in region.store.load(KEYS).items():
                 view = images.view(key, [images.read(key.state_key, body) for body in rows.values()])
@@ -234,8 +243,21 @@ class World:
                 shown = cached.decoded() if cached else None
                 finals[key] = Final(rows, view.decoded(), shown, edges, versions)
             self.history.recorded += [
-                Committed(name, Key(told.player_id, told.state_key), cause)
+                Committed(name, Key(told.player_id, told.state_key), cause, told.epoch)
                 for player in PLAYERS
                 for told in region.audit.history(player, limit=10**9)
                 for cause in told.causes
             ]
+
+    def _look_at_changes(self, region: SimRegion) -> None:
+        """What the region has committed, and what its store had of each key just before."""
+        visible: dict[Key, dict[str, dict[str, int]]] = {key: {} for key in KEYS}
+        for change in region.store.changes.read(0, 10**9):
+            vectors, row = visible[change.key], READERS[change.key.state_key].decode(change.new)
+            if change.region == region.name:
+                knew: dict[str, int] = reduce(join, vectors.values(), {})
+                self.history.committed += [
+                    Committed(region.name, change.key, cause, row.epoch, knew) for cause in row.because
+                ]
+                self._death.known(change)
+            vectors[change.region] = row.vector

@@ -3,6 +3,9 @@
     requests -> [checked, given an identity, one record per player and call] -> stream
 
 An update that cannot take effect is answered with the reason. The others are on disk when the call returns.
+
+Erasing a player comes this way too, as updates that only this stage makes, so that it takes its place behind what was
+accepted before.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ import msgspec
 
 from playerstate.api import AnyUpdate
 from playerstate.core.answers import Accepted, Answer, Rejected
-from playerstate.core.check import Checker, check_client_producer, check_times
-from playerstate.core.model import Update
-from playerstate.core.producers import OWN_PRODUCER_PREFIX
+from playerstate.core.check import Checker, check_client_producer, check_player_id, check_times
+from playerstate.core.erasure import check_reason, erasure
+from playerstate.core.model import Key, Update
+from playerstate.core.producers import ERASER_PREFIX, OWN_PRODUCER_PREFIX
 from playerstate.core.schema import Schema
 from playerstate.core.wire import convert_update, decode_json_update, encode_record, encode_update
 from playerstate.errors import InvalidUpdate, NotNow, SlowDown
@@ -46,6 +50,8 @@ class Lanes:
         self._idle: list[Lane] = []
         self._count = 0
         self._places = threading.BoundedSemaphore(LANES_MAX)
+        self._eraser = Lane(f"{ERASER_PREFIX}{base}", first_sequence)
+        self._erasing = threading.Lock()
 
     @contextlib.contextmanager
     def borrow(self) -> Iterator[Lane]:
@@ -64,6 +70,12 @@ class Lanes:
                 self._idle.append(lane)
             self._places.release()
 
+    @contextlib.contextmanager
+    def borrow_eraser(self) -> Iterator[Lane]:
+        """The one lane that erases, which nobody else uses meanwhile."""
+        with self._erasing:
+            yield self._eraser
+
 
 class Lane:
     """One producer of accept's own, and the number that its next update will have."""
@@ -79,6 +91,7 @@ class Accept:
     def __init__(
         self, schema: Schema, stream: Stream, clock: Clock, lanes: Lanes, applied: Callable[[], int] | None = None
     ) -> None:
+        self._schema = schema
         self._checker = Checker(schema)
         self._stream = stream
         self._clock = clock
@@ -92,8 +105,7 @@ class Accept:
         Raises `SlowDown` if too much waits already, `Unavailable` if nothing was taken, `OutcomeUnknown` if that cannot
         be told.
         """
-        if self._applied is not None and self._head - self._applied() > LAG_MAX:
-            raise SlowDown("too many updates wait to be applied", retry_after_s=1.0)
+        self._check_lag()
         if not requests:
             raise InvalidUpdate("A batch has at least one update", code="empty")
         now = self._clock.now_ms()
@@ -116,12 +128,43 @@ class Accept:
                 answers.append(Accepted(update.producer, update.sequence, player_id, state_key))
             batch = records.finish()
             if batch:
-                try:
-                    self._head = self._stream.append(batch)
-                except NotNow:
-                    lane.next_sequence = first_sequence  # nothing was appended, so nothing has these numbers
-                    raise
+                self._append(batch, lane, first_sequence)
         return answers
+
+    def erase(self, player_id: str, reason: str) -> list[Accepted]:
+        """Have every key of the schema erased for a player, one update each: another region may hold what this one has
+        not seen.
+
+        Raises `InvalidUpdate` for no player's id or no reason, otherwise as `handle`.
+        """
+        check_player_id(player_id)
+        check_reason(reason)
+        self._check_lag()
+        now = self._clock.now_ms()
+        with self._lanes.borrow_eraser() as lane:
+            first_sequence = lane.next_sequence
+            records = _Records(now)
+            answers: list[Accepted] = []
+            for sequence, state_key in enumerate(self._schema.keys, start=first_sequence):
+                key = Key(player_id, state_key)
+                update = erasure(key, reason, eraser=lane.producer, sequence=sequence, now=now)
+                records.add(player_id, encode_update(update))
+                answers.append(Accepted(lane.producer, sequence, *key))
+            lane.next_sequence += len(answers)
+            self._append(records.finish(), lane, first_sequence)
+        return answers
+
+    def _check_lag(self) -> None:
+        if self._applied is not None and self._head - self._applied() > LAG_MAX:
+            raise SlowDown("too many updates wait to be applied", retry_after_s=1.0)
+
+    def _append(self, batch: Sequence[NewRecord], lane: Lane, first_sequence: int) -> None:
+        """Append records; the lane, whose numbers from `first_sequence` on they have, gets them back if that fails."""
+        try:
+            self._head = self._stream.append(batch)
+        except NotNow:
+            lane.next_sequence = first_sequence  # nothing was appended, so nothing has these numbers
+            raise
 
     def _complete(self, request: AnyUpdate, now: int, lane: Lane) -> Update:
         """The update, checked, with identity and time."""

@@ -21,6 +21,7 @@ import structlog
 
 from playerstate.core.batch import Batch, Group, Item
 from playerstate.core.check import FUTURE_MAX_MS, Checker, check_not_from_the_future
+from playerstate.core.erasure import is_erasure
 from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Status, Update
 from playerstate.core.producers import recall
 from playerstate.core.replica import Replica
@@ -203,7 +204,10 @@ class Apply:
                 try:
                     if isinstance(update, InvalidUpdate):
                         raise update
-                    self._checker.check(update)
+                    if is_erasure(update):
+                        self._checker.check_erasure(update)
+                    else:
+                        self._checker.check(update)
                     check_not_from_the_future(update, accepted_at)
                 except InvalidUpdate as exc:
                     body = encode_update(update) if isinstance(update, Update) else bodies[index]

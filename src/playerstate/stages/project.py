@@ -12,7 +12,7 @@ what they have seen by its version.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import structlog
@@ -57,7 +57,8 @@ class Projected(NamedTuple):
 class Project:
     """The stage, in one region. One that is `alone` need not look for other regions' rows.
 
-    `resolve` is the queue of the resolver, where there is one; `retired` tells which regions are gone, and their heirs.
+    `resolve` is the queue of the resolver, where there is one; `retired` tells which regions are gone, and their heirs;
+    `predecessors` are the names that the region had before.
     """
 
     def __init__(
@@ -72,9 +73,11 @@ class Project:
         alone: bool = False,
         resolve: Queue | None = None,
         retired: Callable[[], Mapping[str, str]] = dict,
+        predecessors: Collection[str] = (),
     ) -> None:
         self._schema = schema
         self._region = region
+        self._own = {region, *predecessors}
         self._store = store
         self._cache = cache
         self._told = [
@@ -99,7 +102,7 @@ class Project:
         self._call_resolver(visible)
         visible_at = self._clock.now_ms()
         notices = [
-            self._images.notice(change.key, change.region, change.old, image, own=change.region == self._region)
+            self._images.notice(change.key, change.region, change.old, image, own=change.region in self._own)
             for change, image in zip(changes, images, strict=True)
         ]
         for queue, keys in self._told:

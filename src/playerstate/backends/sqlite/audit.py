@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from playerstate.backends.sqlite.database import Database, insert_many
-from playerstate.core.model import Cause, Side, Transition
+from playerstate.core.model import Cause, Key, Side, Transition
 from playerstate.core.numbers import pack, unpack_extension
 
 _decode_causes = msgspec.msgpack.Decoder(list[Cause], ext_hook=unpack_extension).decode
@@ -16,6 +18,7 @@ _decode_sides = msgspec.msgpack.Decoder(list[Side]).decode
 
 _COLUMNS = (
     "player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes, sides"
+    ", epoch"
 )
 _LATEST_FIRST = "ORDER BY written_at DESC, last DESC, state_key"
 _WRITTEN_AT = 5
@@ -44,11 +47,25 @@ class SqliteAudit:
                 bytes(t.after),
                 pack(t.causes),
                 pack(t.sides) if t.sides else None,
+                t.epoch,
             )
             for t in transitions
         ]
         with self._database.transaction() as connection:
+            erased = _epochs(connection, {row[0] for row in rows})
+            if erased:
+                rows = [row for row in rows if row[-1] >= erased.get(Key(row[0], row[1]), 0)]
             insert_many(connection, _INSERT, rows, suffix="ON CONFLICT DO NOTHING")
+
+    def erase(self, epochs: Mapping[Key, int]) -> int:
+        """Delete keys' transitions of lower epochs, now and whenever they come."""
+        raised = dict(epochs)
+        with self._database.transaction() as connection:
+            known = _epochs(connection, {key.player_id for key in raised})
+            rows = [(*key, epoch) for key, epoch in raised.items() if epoch > known.get(key, 0)]
+            connection.executemany("INSERT OR REPLACE INTO epochs (player_id, state_key, epoch) VALUES (?, ?, ?)", rows)
+            delete = "DELETE FROM transitions WHERE player_id = ? AND state_key = ? AND epoch < ?"
+            return sum([connection.execute(delete, row).rowcount for row in rows])
 
     def history(
         self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
@@ -79,19 +96,17 @@ class SqliteAudit:
         self._database.close()
 
 
-def _transition(row: tuple[str, str, str, int, int, int, str, str, bytes, bytes, bytes, bytes | None]) -> Transition:
-    player_id, state_key, region, first, last, written_at, before_version, version, before, after, causes, sides = row
-    return Transition(
-        player_id,
-        state_key,
-        region,
-        first,
-        last,
-        written_at,
-        before_version,
-        version,
-        msgspec.Raw(before),
-        msgspec.Raw(after),
-        _decode_causes(causes),
-        _decode_sides(sides) if sides else [],
-    )
+def _epochs(connection: sqlite3.Connection, player_ids: Collection[str]) -> dict[Key, int]:
+    """The epochs of the players' erased keys. Most logs have none, so that looking costs next to nothing."""
+    if connection.execute("SELECT 1 FROM epochs LIMIT 1").fetchone() is None:
+        return {}
+    select = "SELECT player_id, state_key, epoch FROM epochs WHERE player_id = ?"
+    rows = [row for player_id in player_ids for row in connection.execute(select, (player_id,))]
+    return {Key(player_id, state_key): epoch for player_id, state_key, epoch in rows}
+
+
+def _transition(row: tuple[Any, ...]) -> Transition:
+    *identity_and_versions, before, after, causes, sides, epoch = row
+    values = msgspec.Raw(before), msgspec.Raw(after)
+    known_sides = _decode_sides(sides) if sides else []
+    return Transition(*identity_and_versions, *values, _decode_causes(causes), known_sides, epoch)  # type: ignore[call-arg]

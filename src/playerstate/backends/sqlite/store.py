@@ -52,8 +52,15 @@ class SqliteStore:
             elif named != [region]:
                 raise StartRefused(
                     f"store.db is {named[0] if named else 'another file'}, not the store of {region}: a region whose "
-                    "store was lost or set back must come back under a new name, see `playerstate restore`"
+                    "store was lost or set back must come back under a new name, see `playerstate restore` and "
+                    "`playerstate region retire`"
                 )
+
+    def rename(self, region: str) -> None:
+        """Have the file belong to a region that has never written to it."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM about")
+            connection.execute("INSERT INTO about (region) VALUES (?)", (region,))
 
     def load(self, keys: Sequence[Key]) -> dict[Key, dict[str, bytes]]:
         """All regions' rows of each key."""

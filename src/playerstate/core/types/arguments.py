@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from playerstate.core.model import Json, Op
+from playerstate.core.model import ERASE, Json, Op
 from playerstate.core.numbers import JSON_INTEGER_MAX, parse_amount
 from playerstate.core.schema import KeySpec
 from playerstate.errors import InvalidUpdate
@@ -28,6 +28,8 @@ def check_arguments(op: Op, wanted: Mapping[str, tuple[str, ...]], type_name: st
     """The operation is one of the type's, with exactly the arguments that it needs."""
     needed = wanted.get(op.op)
     if needed is None:
+        if op.op == ERASE:
+            raise InvalidUpdate("Erasing is a call of its own, and no update", code="not_an_update", where=".op")
         names = ", ".join(sorted(wanted))
         raise InvalidUpdate(
             f"A {type_name} has no operation {op.op[:40]!r}; it has {names}", code="unknown_operation", where=".op"

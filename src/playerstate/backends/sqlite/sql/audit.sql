@@ -12,5 +12,14 @@ CREATE TABLE IF NOT EXISTS transitions (
     after          BLOB NOT NULL,
     causes         BLOB NOT NULL,
     sides          BLOB,
+    epoch          INTEGER NOT NULL,
     UNIQUE (player_id, state_key, region, version)
 );
+
+-- How often keys were erased, of those that ever were: transitions of lower epochs are not kept.
+CREATE TABLE IF NOT EXISTS epochs (
+    player_id TEXT NOT NULL,
+    state_key TEXT NOT NULL,
+    epoch     INTEGER NOT NULL,
+    PRIMARY KEY (player_id, state_key)
+) WITHOUT ROWID;

@@ -1,0 +1,60 @@
+"""Everything that is held about a player, as one JSON document."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from playerstate.api import PlayerState
+from playerstate.cli import console
+from playerstate.cli.letters import letter_with_body
+from playerstate.cli.transitions import transition_as_data
+from playerstate.core.export import Export
+
+PAGE = 100
+
+
+def export_player(node: PlayerState, player_id: str, output: Path | None, *, as_json: bool) -> None:
+    """Write the document to standard output, or to a file that only its owner can read, and say so."""
+    document = msgspec.json.encode(_document(node, node.export(player_id)))
+    text = document if as_json else msgspec.json.format(document, indent=2)
+    if output is None:
+        console.document(msgspec.Raw(text))
+        return
+    with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        os.fchmod(file.fileno(), 0o600)  # also a file that was there
+        file.write(text + b"\n")
+    if as_json:
+        console.document({"player_id": player_id, "output": str(output), "bytes": len(text) + 1})
+    else:
+        console.say(f"{output}: {len(text) + 1:,} bytes about {player_id}")
+
+
+def _document(node: PlayerState, export: Export) -> dict[str, Any]:
+    """The export with every field named, and with what did not fit into one answer."""
+    history, letters = list(export.history), list(export.dead_letters)
+    before, after = export.history_before, export.dead_letters_after
+    while before is not None:
+        page = node.history(export.player_id, before=before, limit=PAGE)
+        history += page
+        before = page[-1].written_at if page else None
+    while after is not None:
+        found = node.dead_letters(after=after, limit=PAGE)
+        letters += [letter for letter in found if letter.identity and letter.identity.player_id == export.player_id]
+        after = found[-1].letter_id if found else None
+    return {
+        "player_id": export.player_id,
+        "region": export.region,
+        "exported_at": export.exported_at,
+        "keys": {
+            state_key: {"version": key.view.version, "value": key.view.value, "rows": key.rows}
+            for state_key, key in export.keys.items()
+        },
+        "history": [transition_as_data(transition) for transition in history],
+        "dead_letters": [letter_with_body(letter) for letter in letters],
+        "edges_out": export.edges_out,
+        "edges_in": export.edges_in,
+    }

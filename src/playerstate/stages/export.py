@@ -1,0 +1,88 @@
+"""Export: everything that a region holds about a player, gathered from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from playerstate.core.export import Export, ExportedKey, exported_row
+from playerstate.core.images import Images
+from playerstate.core.model import DeadLetter, Transition
+from playerstate.core.schema import Schema
+from playerstate.ports.audit import Audit
+from playerstate.ports.dead_letters import DeadLetters
+from playerstate.ports.graph import Graph
+from playerstate.ports.store import Store
+
+TRANSITIONS_MAX = 1_000
+TRANSITION_BYTES_MAX = 16 * 1024 * 1024
+LETTERS_MAX = 100
+PAGE = 50
+
+
+class Exporter:
+    """Reads the parts of one region; it changes nothing, and stops nothing."""
+
+    def __init__(self, schema: Schema, store: Store, audit: Audit, dead_letters: DeadLetters, graph: Graph) -> None:
+        self._schema = schema
+        self._store = store
+        self._audit = audit
+        self._dead_letters = dead_letters
+        self._graph = graph
+        self._images = Images(schema, kept_max=0)
+
+    def export(self, player_id: str, region: str, now: int) -> Export:
+        """All of it but what is beyond the bounds of one answer, which says then where to go on."""
+        history, history_before = self._history(player_id)
+        letters, letters_after = self._letters(player_id)
+        labels = sorted({edge.label for edge in self._schema.edge_keys().values()})
+        return Export(
+            player_id,
+            region,
+            now,
+            self._keys(player_id),
+            history,
+            letters,
+            {label: sorted(self._graph.targets([player_id], label).get(player_id, ())) for label in labels},
+            {label: sorted(self._graph.sources([player_id], label).get(player_id, ())) for label in labels},
+            history_before,
+            letters_after,
+        )
+
+    def _keys(self, player_id: str) -> dict[str, ExportedKey]:
+        exported = {}
+        for key, stored in self._store.load_player(player_id).items():
+            images = {region: self._images.read(key.state_key, body) for region, body in sorted(stored.items())}
+            rows = {region: exported_row(image.row) for region, image in images.items()}
+            exported[key.state_key] = ExportedKey(self._images.view(key, images.values()), rows)
+        return exported
+
+    def _history(self, player_id: str) -> tuple[list[Transition], int | None]:
+        found: list[Transition] = []
+        before, size = None, 0
+        while len(found) < TRANSITIONS_MAX and size < TRANSITION_BYTES_MAX:
+            page = self._audit.history(player_id, before=before, limit=PAGE)
+            found += page
+            if len(page) < PAGE:
+                return found, None
+            before, size = page[-1].written_at, size + _bytes(page)
+        return found, before
+
+    def _letters(self, player_id: str) -> tuple[list[DeadLetter], str | None]:
+        found: list[DeadLetter] = []
+        for letter in letters_of(self._dead_letters, player_id):
+            found.append(letter)
+            if len(found) == LETTERS_MAX:
+                return found, letter.letter_id
+        return found, None
+
+
+def letters_of(dead_letters: DeadLetters, player_id: str) -> Iterator[DeadLetter]:
+    """The dead letters of updates whose first key is the player's. They may be removed on the way."""
+    after = ""
+    while page := dead_letters.list(after=after, limit=PAGE):
+        after = page[-1].letter_id
+        yield from [letter for letter in page if letter.identity and letter.identity.player_id == player_id]
+
+
+def _bytes(transitions: Sequence[Transition]) -> int:
+    return sum([len(transition.before) + len(transition.after) for transition in transitions])
