@@ -91,8 +91,8 @@ class Neighbourhood:
         ]
         return min(positions, default=self._store.changes.head())
 
-    def ready(self) -> bool:
-        """Whether the region may apply updates. One that was restored first finds out what it had done before.
+    def waits_for(self) -> str:
+        """What has to come before the region may apply updates. One that was restored finds out what it had done.
 
         Updates lie on its stream that it may have applied after the backup was made. What came of them stands in the
         rows that other regions have, and those have to be here first.
@@ -100,11 +100,12 @@ class Neighbourhood:
         if not self._ready:
             restored = self._folder / RESTORED_FILE
             if restored.exists():
-                if not all(link.copied or not self._has_run(source) for source, link in self.links().items()):
-                    return False
+                missing = [name for name, link in self.links().items() if not link.copied and self._has_run(name)]
+                if missing:
+                    return f"restored, and waiting for the rows of {', '.join(missing)}"
                 restored.unlink(missing_ok=True)
             self._ready = True
-        return True
+        return ""
 
     def close(self) -> None:
         """Close the others' files."""

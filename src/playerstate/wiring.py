@@ -135,7 +135,7 @@ def consumers(
                     apply,
                     changes,
                     carried_to=neighbourhood.carried_to,
-                    ready=neighbourhood.ready,
+                    waits_for=neighbourhood.waits_for,
                 ),
                 ReplicateConsumer(neighbourhood.links, apply.forget_kept),
                 ResolveConsumer(parts.queues["resolve"], resolve, parts.checkpoints, parts.dead_letters, clock),

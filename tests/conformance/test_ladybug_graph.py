@@ -98,6 +98,43 @@ def test_a_torn_log(folder: Path) -> None:
     assert seen == set(range(5)), "the log was not torn where it matters"
 
 
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from conformance.graph import SCHEMA
+from conformance.graph_writer import KEYS, targets_at, version
+from playerstate.backends.ladybug.graph import LadybugGraph
+from playerstate.errors import OutcomeUnknown, Unavailable
+
+graph = LadybugGraph(Path(sys.argv[1]), SCHEMA, buffer_pool_bytes=64 * 1024 * 1024)
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+failed = set()
+for number in range(1, 60):
+    full = 0 < number % 10 < 4
+    resource.setrlimit(resource.RLIMIT_FSIZE, (number * 700 if full else hard, hard))
+    for keys in ([KEYS[0]], KEYS[1:]):
+        try:
+            graph.sync([edges for edges in version(number) if edges.key in keys])
+        except (OutcomeUnknown, Unavailable) as exc:
+            failed.add(type(exc).__name__)
+            assert full, exc
+    if not full:
+        assert [graph.edges(key) for key in KEYS] == [(number, targets_at(number))] * len(KEYS), number
+assert failed == {"OutcomeUnknown", "Unavailable"}, failed
+graph.close()
+"""
+
+
+def test_a_full_disk(folder: Path) -> None:
+    """What cannot be written is said, and nothing waits for ever; once there is room, everything goes on by itself."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", FULL_DISK, str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=90, check=False)
+    assert ended.returncode == 0, ended.stderr
+    with closing(opened(folder)) as graph:
+        assert check_whole(graph) == 59
+
+
 def test_a_folder_that_another_process_has_open(folder: Path) -> None:
     """The folder is refused while another process has it, with words that say so, and is free once that has ended."""
     with writing(folder, 1) as process:

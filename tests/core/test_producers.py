@@ -249,6 +249,15 @@ def test_a_refusal_is_not_told_where_another_region_may_have_forgotten_that_it_a
     assert recall({"a": refused, "b": forgot}, "x", 1, 1) == EXPIRED
 
 
+def test_a_producer_met_again_by_a_lower_number_does_not_vouch_for_the_higher() -> None:
+    """After a horizon its clock may be set back: what it had sent before the horizon may have been processed then."""
+    met_again = remember(Part(horizon=100), "p", 1, 150, APPLIED, now=200)
+    assert recall({"here": met_again}, "p", 5, sent_at=90) == Outcome(Status.EXPIRED)
+    assert recall({"here": met_again}, "p", 5, sent_at=101) is Novelty.NEXT
+    never_gone = remember(Part(horizon=100), "p", 1, 80, APPLIED, now=200)
+    assert recall({"here": never_gone}, "p", 2, sent_at=90) is Novelty.NEXT
+
+
 def test_gaps_beyond_the_bound_raise_the_floor() -> None:
     """The lowest gap is given up: what lies in it or below answers `expired`, what lies above is remembered."""
     odd = range(1, 2 * producers.GAPS_MAX + 6, 2)

@@ -20,7 +20,7 @@ from playerstate.folder import starter_schema
 from playerstate.ports.stream import NewRecord
 
 SEND_AGAIN = Command("playerstate send ada position set 5", 0, background=False)
-ENDLESS = re.compile(r"playerstate (serve|watch|demo|bench)\b")
+ENDLESS = re.compile(r"playerstate (serve|watch|demo|bench|chaos --real)\b")
 """What runs on, or for long; other tests run these. Here their options are read, and no more."""
 
 

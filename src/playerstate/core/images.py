@@ -6,7 +6,7 @@ image of the next change. Reading and showing them is most of the work, so the l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -80,31 +80,37 @@ class Images:
         version = parse_vector(view.version)
         return Notice(view.player_id, view.state_key, region, view.version, total(version), 0, view.value)
 
-    def notice(self, key: Key, region: str, old: bytes | None, after: Image, *, own: bool) -> Notice:
+    def notice(
+        self, key: Key, region: str, old: bytes | None, image: Image, *, own: bool, others: Sequence[Image] = ()
+    ) -> Notice:
         """What is told of a write: the views around it, and its causes where the write is this region's own.
 
-        Replication may combine writes, so only the region that wrote a row knows why it changed. What was erased is not
-        told again: the view before it is null.
+        `others` are the rows of other regions that are visible; those that have seen this write are left out, for they
+        would show it before it was made. Replication may combine writes, so only the region that wrote a row knows why
+        it changed. What was erased is not told again: the view before it is null.
         """
         player_id, state_key = key
-        row = after.row
-        if old is None:
-            before, before_version = self._unwritten[state_key], ""
+        row = image.row
+        n = row.vector.get(region, 0)
+        beside = [other for other in others if other.row.vector.get(region, 0) < n or not n]
+        before_image = self.read(state_key, old) if old is not None else None
+        if before_image is not None and before_image.row.epoch < row.epoch:
+            before = msgspec.Raw(b"null")
+        elif before_image is not None or beside:
+            before = self.view(key, [*beside, before_image] if before_image is not None else beside).value
         else:
-            image = self.read(state_key, old)
-            before, before_version = image.value, image.version
-            if image.row.epoch < row.epoch:
-                before = b"null"
+            before = msgspec.Raw(self._unwritten[state_key])
+        after = self.view(key, [*beside, image])
         return Notice(
             player_id,
             state_key,
             region,
-            after.version,
-            total(row.vector),
+            image.version,
+            total(parse_vector(after.version)) if beside else total(row.vector),
             row.written_at,
-            msgspec.Raw(after.value),
-            msgspec.Raw(before),
-            before_version,
+            after.value,
+            before,
+            before_image.version if before_image is not None else "",
             row.because if own else [],
             row.sides if own else [],
             row.epoch,

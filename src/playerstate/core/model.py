@@ -173,7 +173,8 @@ class View(msgspec.Struct, frozen=True, gc=False):
 class Notice(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     """What consumer groups are told: this view changed, and these updates did it.
 
-    `region` is the writer of the row that changed; `before` and `after` are the views around that write, as JSON.
+    `region` is the writer of the row that changed, and `version` is that row's; `before` and `after` are the views
+    around that write, as JSON, of which `total` counts the steps.
     `sides` are the rows that the write joined, where it resolved a conflict.
     `epoch` counts the erasures of the key; of the write that raised it `before` is null.
     """

@@ -106,6 +106,8 @@ def recall(memory: Memory, producer: str, sequence: int, sent_at: int) -> Novelt
             continue
         last = max(last, seen.last)
         if sequence > seen.last:
+            # a later number was sent earlier: the clock was set back, and what lay before the horizon is forgotten
+            forgotten |= before_horizon and seen.sent_at > part.horizon
             continue
         irregular = seen.irregular or _REGULAR
         if (code := irregular.not_applied.get(sequence)) is not None:

@@ -78,7 +78,7 @@ class ApplyConsumer:
     """Stream -> apply. It also lets go of changes that have been projected, for it is the one that writes their file.
 
     A little at every step: another process, or more at once, would hold up the writes. `carried_to` says how far other
-    regions have taken the changes. Until the region is `ready` nothing is applied.
+    regions have taken the changes. As long as `waits_for` names something, nothing is applied.
     """
 
     name: Stage = "apply"
@@ -93,7 +93,7 @@ class ApplyConsumer:
         changes: Changes,
         *,
         carried_to: Callable[[], int] | None = None,
-        ready: Callable[[], bool] = lambda: True,
+        waits_for: Callable[[], str] = str,
     ) -> None:
         self.stats = StageStats()
         self.outcomes: Counter[str] = Counter()
@@ -105,14 +105,16 @@ class ApplyConsumer:
         self._changes = changes
         self._first_change: int | None = None
         self._carried_to = carried_to
-        self._ready = ready
+        self._waits_for = waits_for
 
     def step(self) -> int:
         """Take the next records of the stream."""
-        if not self._ready():
+        if missing := self._waits_for():
+            self.stats.last_error = missing
             return 0
         records = self._stream.read(self.position, self.batch_max)
         if not records:
+            self._trim_changes()  # others' rows make changes too, where nothing is applied
             return 0
         applied = self._apply.handle(records)
         self._checkpoints.save(self.name, records[-1].position)

@@ -14,11 +14,11 @@ import structlog
 from playerstate.core.answers import StageStats
 from playerstate.core.model import Key, Stage
 from playerstate.core.wire import Call, decode_call, encode_call
-from playerstate.errors import InvalidUpdate, NotNow
+from playerstate.errors import InvalidUpdate, InvariantViolated, NotNow, Unavailable
 from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.queue import Queue
-from playerstate.ports.replication import Arrivals
+from playerstate.ports.replication import Arrival, Arrivals
 from playerstate.ports.store import Change, Changes, Store
 from playerstate.ports.stream import Checkpoints
 from playerstate.runtime.consumers import VISIBILITY_S, Report, dead_message
@@ -100,11 +100,16 @@ class Link:
         settings = self._settings()
         if settings.cut:
             return 0
-        source = self._opened = self._opened or self._open_source()
         copied = 0
-        if self._must_copy(source.changes):
+        try:
+            source = self._opened = self._opened or self._open_source()
+            must_copy = self._must_copy(source.changes)
+            if not must_copy:
+                self._take_up(source.changes, settings)
+        except InvariantViolated as exc:  # of the other region, which is no reason for this one to stop
+            raise Unavailable(f"the store of {self.source} is damaged: {exc}") from exc
+        if must_copy:
             copied = self._copy(source)
-        self._take_up(source.changes, settings)
         now = self._now_s()
         due = [change for at, change in self._held if at <= now]
         if due:
@@ -132,12 +137,7 @@ class Link:
         copied = 0
         while keys := source.store.keys(after, COPIED_AT_ONCE):
             after = keys[-1]
-            arrivals = [
-                arrival
-                for key, rows in source.store.load(keys).items()
-                for arrival in arrivals_of(key, rows)
-                if arrival.region != self._target
-            ]
+            arrivals = self._arrivals_of(source, keys)
             copied += self._arrivals.receive(arrivals) if arrivals else 0
         self.copied = True
         self._read_to = self.position = head
@@ -145,6 +145,15 @@ class Link:
             log.info("copied all rows of another region", source=self.source, news=copied)
             self._checkpoints.save(self.name, head)
         return copied
+
+    def _arrivals_of(self, source: Source, keys: Sequence[Key]) -> list[Arrival]:
+        """What the source holds of the keys, but for this region's own rows."""
+        try:
+            stored = source.store.load(keys)
+            found = [arrival for key, rows in stored.items() for arrival in arrivals_of(key, rows)]
+        except InvariantViolated as exc:
+            raise Unavailable(f"the store of {self.source} is damaged: {exc}") from exc
+        return [arrival for arrival in found if arrival.region != self._target]
 
     def _take_up(self, changes: Changes, settings: LinkSettings) -> None:
         room = CARRIED_MAX - len(self._held)

@@ -101,16 +101,19 @@ class Project:
         views_written = self._cache_views(visible)
         self._call_resolver(visible)
         visible_at = self._clock.now_ms()
-        notices = [
-            self._images.notice(change.key, change.region, change.old, image, own=change.region in self._own)
-            for change, image in zip(changes, images, strict=True)
-        ]
+        notices = [self._notice(change, image, visible) for change, image in zip(changes, images, strict=True)]
         for queue, keys in self._told:
             messages = _packed([notice for notice in notices if notice.state_key in keys])
             if messages:
                 queue.send(messages)
         ages = [visible_at - cause.accepted_at for notice in notices for cause in notice.because]
         return Projected(views_written, ages)
+
+    def _notice(self, change: Change, image: Image, visible: _Visible) -> Notice:
+        beside = visible[change.key]
+        others = [other for region, other in beside.items() if region != change.region] if len(beside) > 1 else ()
+        own = change.region in self._own
+        return self._images.notice(change.key, change.region, change.old, image, own=own, others=others)
 
     def _call_resolver(self, visible: _Visible) -> None:
         """Hand over the keys whose rows give this region something to do. It looks again before it does anything."""
