@@ -227,10 +227,8 @@ def tell(report: SpreadReport, refused: int, amounts: int, differing: int, snaps
     print(f"{report.repeats:,} repeats; the same everywhere {report.settled_s:.1f} s after the last call")
     print(f"outcomes: {report.outcomes}")
     print(f"by one region: {report.plain_outcomes}")
-    print(
-        f"{amounts} amounts, each the sum of what was applied; {differing} are not as in one region, by {refused} refusals"
-    )
-    print(f"and {snapshots} snapshots that were worked out to other deltas, and by nothing else")
+    print(f"{amounts} amounts, each the sum of what was applied; {differing} are not as in one region, by {refused}")
+    print(f"refusals and {snapshots} snapshots that were worked out to other deltas, and by nothing else")
     print(
         f"other keys that differ, all written concurrently: {[one.key for one in report.differing if not one.summed]}"
     )
