@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from random import Random
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from core.laws import Laws, given_schedule
 from core.test_types import op, shown
@@ -150,13 +153,16 @@ class EscrowLaws(Laws):
         world.settle()
         region, asked = tape.pick(REGIONS), self.operation(tape)
         ask = Step(region, [asked], 0, None)
-        before = world.rows[region]
-        lacking = self._ledger(world, region).lacking(self._event(world, ask))
+        before = self.accounts(world.rows[region])
+        ledger = self._ledger(world, region)
+        lacking = ledger.lacking(self._event(world, ask))
         if asked.op == "give" or self._refusal(world, ask) is not Reason.RIGHTS_ELSEWHERE:
             return
         world.do(ask)
         for item, accounts in self.accounts(world.rows[region]).items():
-            wanted = outstanding(self.accounts(before).get(item, {}), region)
+            wanted = outstanding(before.get(item, {}), region)
+            if item in lacking and ledger.rights(region, item) + wanted > ledger.above(item):
+                wanted = 0  # it cannot be met any more, and gives way
             assert outstanding(accounts, region) == max(wanted, lacking.get(item, 0))
         for giver in REGIONS:
             world.settle()
@@ -320,6 +326,43 @@ def test_nothing_is_given_to_the_retired() -> None:
     accounts = {"a": 9, "b": [0, {}, 4], "c": [0, {}, 3]}
     assert escrow.give_all(accounts, "a", {}, {"b"}) == ([9, {"c": 3}, 0], {"c": 3})
     assert escrow.give_all(accounts, "a", {}) == ([9, {"b": 4, "c": 3}, 0], {"b": 4, "c": 3})
+
+
+@given(
+    amounts=st.lists(st.integers(0, 9), min_size=2, max_size=5),
+    wishes=st.lists(st.sampled_from([0, 1, 5, 20, 10**9]), min_size=5, max_size=5),
+    random=st.randoms(use_true_random=False),
+)
+@example(amounts=[3, 0], wishes=[10**9] * 5, random=Random(1))
+def test_regions_that_want_more_than_there_is_come_to_rest(
+    amounts: list[int], wishes: list[int], random: Random
+) -> None:
+    """Whatever was wanted and can no longer be had: a few gifts, whether givers see each other's or not."""
+    accounts: dict[str, escrow.Packed] = {
+        region: [n, {}, wish] for region, n, wish in zip("abcde", amounts, wishes, strict=False)
+    }
+    gifts = 0
+    while True:
+        before = dict(accounts)
+        for giver in random.sample(sorted(accounts), len(accounts)):
+            visible = {**before, giver: accounts[giver]} if random.random() < 0.5 else accounts
+            accounts[giver], given_away = escrow.give_all(visible, giver, {})
+            gifts += len(given_away)
+        if accounts == before:
+            break
+        assert gifts <= 5 * len(accounts)
+    assert all(escrow.rights(accounts, region, {}) >= 0 for region in accounts)
+
+
+def test_a_wish_that_cannot_be_met_takes_nothing_from_who_wanted_it_too() -> None:
+    """What was given for a wish stays; it goes on for one that can be met, and that may be a smaller one."""
+    accounts: dict[str, escrow.Packed] = {"a": [0, {}, 50], "b": [2, {}, 7], "c": [8, {"b": 7}, 0]}
+    assert escrow.give_all(accounts, "b", {})[1] == {}
+    assert escrow.give_all(accounts, "c", {})[1] == {"a": 1}
+    accounts["a"] = escrow.want(accounts, "a", 4, {})
+    assert escrow.unpack(accounts["a"]).wanted == 4
+    assert escrow.give_all(accounts, "b", {})[1] == {"a": 4}
+    assert escrow.want(accounts, "a", 2, {}) == accounts["a"]  # this one can be met, and stays
 
 
 def test_what_was_taken_over_counts_as_received() -> None:

@@ -80,6 +80,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str |
     _console().print(shown)
 
 
+def heading(text: str) -> None:
+    """A heading across the terminal."""
+    from rich.text import Text
+
+    console = _console()
+    console.print()
+    console.rule(Text(printable(text), style="bold"), align="left")
+
+
 def counts(title: str, numbers: Mapping[str, int]) -> None:
     """A small table of numbers, the largest first."""
     rows = [(name, f"{n:,}") for name, n in sorted(numbers.items(), key=lambda item: (-item[1], item[0]))]

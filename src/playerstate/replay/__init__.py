@@ -1,7 +1,7 @@
 """Replay of recorded traffic.
 
-`format` is the port that a recording's format implements, `run` sends a recording and compares what came of
-it.
+`format` is the port that a recording's format implements, `run` sends a recording through a node and compares what came
+of it, `spread` through several regions at once.
 """
 
 from playerstate.replay.format import (
@@ -15,6 +15,7 @@ from playerstate.replay.format import (
     load_formats,
 )
 from playerstate.replay.run import ReplayReport, replay
+from playerstate.replay.spread import SpreadReport, replay_spread
 
 __all__ = [
     "Intervals",
@@ -22,9 +23,11 @@ __all__ = [
     "ReplayFormat",
     "ReplayReport",
     "Source",
+    "SpreadReport",
     "UnknownFormat",
     "find_format",
     "identity_of",
     "load_formats",
     "replay",
+    "replay_spread",
 ]

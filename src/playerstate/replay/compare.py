@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -39,14 +39,7 @@ def gather(node: PlayerState, recording: ReplayFormat, plain: PlainResult, patie
     if not any(patience(node.drain, timeout_s=DRAIN_S) for _ in range(DRAINS_MAX)):
         raise Unavailable(f"the node did not finish within {DRAIN_S * DRAINS_MAX:.0f} s")
     history = [t for player_id in plain.state for t in read_history(node, player_id, patience)]
-    recorded = outcomes_in(history)
-    outcomes = {}
-    for identity in plain.outcomes:
-        outcome = patience(node.outcome, identity)
-        if outcome is not None and outcome.status is Status.EXPIRED:
-            # a row remembers a bounded number of refusals; the history remembers them all
-            outcome = recorded.get(identity, outcome)
-        outcomes[identity] = outcome_text(outcome)
+    outcomes = read_outcomes(node, plain.outcomes, history, patience)
     state: dict[Key, Json] = {}
     for player_id, keys in plain.state.items():
         views = patience(node.get_player, player_id)
@@ -56,15 +49,30 @@ def gather(node: PlayerState, recording: ReplayFormat, plain: PlainResult, patie
     return Gathered(outcomes, state, recording.snapshot_intervals(history))
 
 
+def read_outcomes(
+    node: PlayerState, identities: Iterable[Identity], history: Sequence[Transition], patience: Patience
+) -> dict[Identity, str]:
+    """What a node answers that became of updates, as texts. `history` has its players' transitions."""
+    recorded = outcomes_in(history)
+    outcomes = {}
+    for identity in identities:
+        outcome = patience(node.outcome, identity)
+        if outcome is not None and outcome.status is Status.EXPIRED:
+            # a row remembers a bounded number of refusals; the history remembers them all
+            outcome = recorded.get(identity, outcome)
+        outcomes[identity] = outcome_text(outcome)
+    return outcomes
+
+
 def read_history(node: PlayerState, player_id: str, patience: Patience) -> list[Transition]:
     """All transitions of a player, each key's oldest first."""
-    found: dict[tuple[str, str, int], Transition] = {}
+    found: dict[tuple[str, str, int, str], Transition] = {}
     before: int | None = None
     limit = HISTORY_PAGE
     while True:
         page = patience(node.history, player_id, before=before, limit=limit)
         known = len(found)
-        found |= {(t.state_key, t.region, t.first): t for t in page}
+        found |= {(t.state_key, t.region, t.first, t.version): t for t in page}  # a join takes no step
         if len(found) > known:
             before = page[-1].written_at + 1  # the page may have ended between writes of one millisecond
         elif len(page) == limit:

@@ -20,7 +20,7 @@ Rule: TypeAlias = Callable[[Json, Op], Json]
 """A key's value before an operation -> its value after it. The value before is not changed."""
 
 
-class _Overspent(Exception):
+class Overspent(Exception):
     """The player has less than is to be taken away."""
 
 
@@ -34,15 +34,11 @@ class Ledger:
 
     def book(self, update: Update) -> str:
         """Take an update, whose identity was never booked before; what becomes of it."""
-        after: dict[Key, Json] = {}
         outcome = APPLIED
         first = update.first_key
         try:
-            for op in update.ops:
-                key = op.key
-                before = after[key] if key in after else self.value(key)
-                after[key] = RULES[key.state_key](before, op)
-        except _Overspent:
+            after = values_after(update, self.value)
+        except Overspent:
             outcome = INSUFFICIENT
             after = {first: self.value(first)}  # nothing but the row that remembers the refusal
         self._values |= after
@@ -67,11 +63,21 @@ class Ledger:
         )
 
 
+def values_after(update: Update, value: Callable[[Key], Json]) -> dict[Key, Json]:
+    """What an update makes of its keys' values, which `value` tells. Raises `Overspent`; then none of it happens."""
+    after: dict[Key, Json] = {}
+    for op in update.ops:
+        key = op.key
+        before = after[key] if key in after else value(key)
+        after[key] = RULES[key.state_key](before, op)
+    return after
+
+
 def _amount(value: Json, op: Op) -> Json:
     n = int(str(op.n))
     after: int = value + n if op.op == "add" else value - n if op.op == "subtract" else n
     if after < 0:
-        raise _Overspent
+        raise Overspent
     return after
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -45,7 +45,7 @@ class BoundedCounter:
         try:
             account = escrow.change(state, at.region, delta, _starting(spec))
         except escrow.RightsElsewhere as exc:
-            note = partial(_want, region=at.region, wanted=exc.wanted)
+            note = partial(_want, region=at.region, wanted=exc.wanted, starting=_starting(spec))
             raise Refused(Reason.RIGHTS_ELSEWHERE, note) from exc
         after = dict(state)
         if account is None:
@@ -88,8 +88,8 @@ def _signed(name: str, n: int) -> int:
     return n if name == "add" else -n
 
 
-def _want(state: State, region: str, wanted: int) -> State:
-    return {**state, region: escrow.want(state.get(region), wanted)}
+def _want(state: State, region: str, wanted: int, starting: Mapping[str, int]) -> State:
+    return {**state, region: escrow.want(state, region, wanted, starting)}
 
 
 def _starting(spec: KeySpec) -> dict[str, int]:

@@ -103,17 +103,21 @@ def change(accounts: Mapping[str, Packed], region: str, delta: int, starting: Ma
     return pack(own._replace(net=own.net + delta))
 
 
-def want(packed: Packed, wanted: int) -> Packed:
-    """The account that asks for `wanted`; asking twice for the same wants it once."""
-    account = unpack(packed)
-    return pack(account._replace(wanted=max(account.wanted, wanted)))
+def want(accounts: Mapping[str, Packed], region: str, wanted: int, starting: Mapping[str, int]) -> Packed:
+    """The region's account when it asks for `wanted`; asking twice for the same wants it once.
+
+    An earlier wish that all together can no longer meet is given up for it.
+    """
+    account = unpack(accounts.get(region))
+    earlier = account.wanted if _can_be_met(accounts, region, starting) else 0
+    return pack(account._replace(wanted=max(earlier, wanted)))
 
 
 def shortages(accounts: Mapping[str, Packed], retired: Collection[str] = ()) -> dict[str, int]:
     """How much each region wants and has not received, by region; only those that want something and are not gone."""
     short: dict[str, int] = {}
     for region in sorted(accounts):
-        lacking = unpack(accounts[region]).wanted - _received(accounts, region)
+        lacking = _lacking(accounts, region)
         if lacking > 0 and region not in retired:
             short[region] = lacking
     return short
@@ -122,11 +126,18 @@ def shortages(accounts: Mapping[str, Packed], retired: Collection[str] = ()) -> 
 def give_all(
     accounts: Mapping[str, Packed], giver: str, starting: Mapping[str, int], retired: Collection[str] = ()
 ) -> tuple[Packed, dict[str, int]]:
-    """The giver's account after giving what others are short of, as far as it can; and what it gave to whom."""
+    """The giver's account after giving what others are short of, as far as it can; and what it gave to whom.
+
+    Where one is short of more than all together have, only those give what there is who never wanted any themselves:
+    else two that both want too much would give it to and fro, each to the other, for as long as they want more.
+    """
     after = dict(accounts)
     gifts: dict[str, int] = {}
+    keeps = unpack(accounts.get(giver)).wanted > 0
     for taker, short in shortages(accounts, retired).items():
-        gift = min(short, rights(after, giver, starting)) if taker != giver else 0
+        if taker == giver or (keeps and not _can_be_met(accounts, taker, starting)):
+            continue
+        gift = min(short, rights(after, giver, starting))
         if gift > 0:
             after[giver] = give(after, giver, taker, gift, starting)
             gifts[taker] = gift
@@ -159,6 +170,17 @@ def _covered(accounts: Mapping[str, Packed], left: int) -> bool:
     Not once somebody has taken over rights: it may be from this region, or all together may be less than one holds.
     """
     return left >= 0 and all(isinstance(packed, int) or len(packed) == _PLAIN for packed in accounts.values())
+
+
+def _lacking(accounts: Mapping[str, Packed], region: str) -> int:
+    """How much a region wants beyond what it has received; zero or less if it wants nothing more."""
+    return unpack(accounts.get(region)).wanted - _received(accounts, region)
+
+
+def _can_be_met(accounts: Mapping[str, Packed], region: str, starting: Mapping[str, int]) -> bool:
+    """Whether all together have what a region would hold if it were given what it wants."""
+    there = net_total(accounts) + sum(starting.values())
+    return rights(accounts, region, starting) + _lacking(accounts, region) <= there
 
 
 def _received(accounts: Mapping[str, Packed], region: str) -> int:

@@ -162,8 +162,8 @@ class Inventory:
 
 
 def _want(state: State, region: str, wanted: Mapping[str, int]) -> State:
-    own = state.get(region, {})
-    return {**state, region: own | {item: escrow.want(own.get(item), n) for item, n in wanted.items()}}
+    wishes = {item: escrow.want(_accounts(state, item), region, n, _NO_START) for item, n in wanted.items()}
+    return {**state, region: state.get(region, {}) | wishes}
 
 
 def _accounts(state: State, item: str) -> dict[str, escrow.Packed]:
