@@ -396,6 +396,17 @@ def test_a_newer_versions_folder_is_refused(tmp_path: Path, change: Callable[[Pa
         assert "99" in refused.err
 
 
+def test_an_older_versions_folder_is_refused(tmp_path: Path) -> None:
+    """It is told at the start, and not by a stage that fails for ever."""
+    data = new_folder(tmp_path / "data")
+    SqliteStore(data / "store.db").close()
+    with sqlite3.connect(data / "store.db") as connection:
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    refused = run("serve", "--data", str(data))
+    assert (refused.code, "written by an older version of playerstate" in refused.err) == (1, True)
+
+
 def test_a_keys_type_cannot_change(tmp_path: Path) -> None:
     """The reason is told at start-up, by `schema check` before that, and the folder stays as it was."""
     data = new_folder(tmp_path / "data")

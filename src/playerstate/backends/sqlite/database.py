@@ -12,8 +12,8 @@ from typing import Any
 
 from playerstate.errors import InvariantViolated, OutcomeUnknown, StartRefused, Unavailable
 
-FORMAT_VERSION = 1
-"""What `PRAGMA user_version` says of the files written here; raised when an older program must not read them."""
+FORMAT_VERSION = 2
+"""What `PRAGMA user_version` says of the files written here; raised when other programs must not read them."""
 
 BUSY_TIMEOUT_S = 10.0
 DELETE_AT_ONCE_MAX = 1_000
@@ -164,4 +164,9 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
         raise StartRefused(
             f"{path} was written by a newer version of playerstate (its format is {version}, this one knows up to "
             f"{FORMAT_VERSION}); use that version, or a copy of the folder from before"
+        )
+    if 0 < version < FORMAT_VERSION:
+        raise StartRefused(
+            f"{path} was written by an older version of playerstate (its format is {version}, this one's is "
+            f"{FORMAT_VERSION}), and there is no way from the one to the other"
         )
