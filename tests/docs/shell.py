@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 
 import playerstate
 from playerstate.client import find_node
+from playerstate.deployment import Deployment
 
 LIMIT_S = 60.0
 
@@ -92,7 +93,7 @@ class Shell:
             process = subprocess.Popen(arguments, cwd=self.folder, env=self._environment, stdout=subprocess.DEVNULL)
             self._background.append((command, process))
             if command.text.startswith("playerstate serve"):
-                self.wait_until(self._is_served, "the node does not answer")
+                self.wait_until(lambda: self._is_served(command), "the node does not answer")
             return
         ended = subprocess.run(
             ["bash", "-c", command.text],
@@ -120,8 +121,16 @@ class Shell:
             assert time.monotonic() < deadline, what
             time.sleep(0.02)
 
-    def _is_served(self) -> bool:
-        node = find_node(self.folder / "data")
-        if node is not None:
-            node.close()
-        return node is not None
+    def _is_served(self, command: Command) -> bool:
+        """Whether the node answers, or those of all regions."""
+        words = shlex.split(command.text)
+        data = self.folder / (words[words.index("--data") + 1] if "--data" in words else "data")
+        deployment = Deployment(data)
+        if "--regions" in words and not deployment.exists():
+            return False
+        folders = [data / name for name in deployment.plan().living()] if deployment.exists() else [data]
+        nodes = [find_node(folder) for folder in folders]
+        for node in nodes:
+            if node is not None:
+                node.close()
+        return None not in nodes

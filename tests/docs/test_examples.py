@@ -17,7 +17,9 @@ from playerstate.backends.sqlite.stream import SqliteStream
 from playerstate.core.model import Op, Update
 from playerstate.core.wire import encode_record, encode_update
 from playerstate.folder import starter_schema
+from playerstate.node import Options
 from playerstate.ports.stream import NewRecord
+from playerstate.regions import Regions
 
 SEND_AGAIN = Command("playerstate send ada position set 5", 0, background=False)
 ENDLESS = re.compile(r"playerstate (serve|watch|demo|bench|chaos --real)\b")
@@ -59,8 +61,25 @@ def test_the_first_five_minutes(
     assert capsys.readouterr().out.splitlines() == ["applied", "{'shield': 1, 'sword': 1}"]
 
 
+@pytest.mark.parametrize(
+    ("page", "heading"), [("README.md", "Several regions"), ("docs/regions.md", "The first five minutes")]
+)
+def test_several_regions(tmp_path: Path, page: str, heading: str) -> None:
+    """The commands end as the pages say, one after the other: what is waited for comes, what is refused is refused."""
+    found = [
+        command
+        for block in blocks(section(read(page), heading))
+        if block.language == "sh"
+        for command in commands(block.text)
+    ]
+    assert len(found) > 5
+    with Shell(tmp_path) as shell:
+        for command in found:
+            shell.run(command)
+
+
 def prepare(folder: Path) -> None:
-    """What the examples of the commands need: a schema, lines of JSON, a journal, and a dead letter."""
+    """What the examples of the commands need: a schema, lines of JSON, a journal, a dead letter, and three regions."""
     (folder / "game.toml").write_text(starter_schema(), "utf-8")
     update = {"ops": [{"player_id": "eve", "state_key": "gold", "op": "add", "n": 5}]}
     lines = f"{json.dumps(update)}\n" * 3
@@ -73,6 +92,8 @@ def prepare(folder: Path) -> None:
     nobodys = encode_update(Update([Op("ada", "gold", "add", n=1)]))  # accept would have named a producer: a letter
     stream.append([NewRecord("anyone", encode_record(0, [nobodys]))])
     stream.close()
+    with Regions(folder / "world", ["us-east-1", "eu-west-1", "ap-northeast-1"], options=Options(workers="thread")):
+        pass
 
 
 def test_the_commands_page(tmp_path: Path) -> None:
