@@ -107,7 +107,7 @@ def back_up(folder: Path, target: Path, *, progress: Progress = lambda _done, _t
         if os.path.lexists(target):
             raise BackupRefused(f"{target} has come to be there meanwhile")
         work.rename(target)
-        _flush(parent)
+        flush(parent)
     except OSError as exc:
         raise Unavailable(f"The backup {target} cannot be written: {exc.strerror}") from exc
     finally:
@@ -168,8 +168,8 @@ def _copy(folder: Path, work: Path, region: str, progress: Progress) -> BackupRe
     files = {name: _sealed(work / name, advance) for name in sorted(_names(work))}
     report = BackupReport(FORMAT_VERSION, region, made_at, version("playerstate"), rows, last_change, files)
     (work / ABOUT_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    _flush(work / ABOUT_FILE)
-    _flush(work)
+    flush(work / ABOUT_FILE)
+    flush(work)
     return report
 
 
@@ -239,7 +239,7 @@ def _read_report(path: Path) -> BackupReport:
 
 def _sealed(path: Path, advance: Callable[[int], None]) -> BackedUpFile:
     """A file of the copy, flushed to the disk."""
-    _flush(path)
+    flush(path)
     digest = hashlib.sha256()
     for chunk in _chunks(path):
         digest.update(chunk)
@@ -257,7 +257,7 @@ def _names(path: Path) -> set[str]:
     return {entry.name for entry in path.iterdir()}
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Have what was written to a file, or the names in a folder, be on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

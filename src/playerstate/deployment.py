@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import structlog
 
+from playerstate.core.retirement import heir_of
 from playerstate.errors import RegionRefused, StartRefused, Unavailable
 from playerstate.folder import check_region_name, write_file
 from playerstate.runtime.clock import SystemClock
@@ -23,21 +24,31 @@ from playerstate.runtime.regional import LinkSettings
 
 FORMAT_VERSION = 1
 FILE = "deployment.json"
-LOOK_EVERY_S = 0.02
+
+log = structlog.get_logger(__name__)
 
 
 class Retirement(msgspec.Struct, frozen=True):
-    """A region is gone for good: since when (ms), and which one took over its rights."""
+    """A region is gone for good: since when (ms), and which one took over its rights.
+
+    `lost` says that what it had last written cannot be read any more, and is not waited for.
+    """
 
     at: int
     by: str
+    lost: bool = False
 
 
 class Region(msgspec.Struct, frozen=True):
-    """One region, by its id with its incarnation. `clock_skew_ms` is for trials: how wrong its clock is."""
+    """One region, by its id with its incarnation.
+
+    `marker` is that of the folder in which it has run: in another one it would hand out its dots a second time.
+    `clock_skew_ms` is for trials: how wrong its clock is.
+    """
 
     folder: str
     retired: Retirement | None = None
+    marker: str = ""
     clock_skew_ms: int = 0
 
 
@@ -67,37 +78,43 @@ class Plan(msgspec.Struct, frozen=True):
 
     def retirements(self) -> dict[str, str]:
         """Retired region -> the living one that holds its rights, by way of others that were retired since."""
-        heirs = {}
-        for name in self.retired():
-            heir = name
-            while (retired := self.regions[heir].retired) is not None:
-                heir = retired.by
-            heirs[name] = heir
-        return heirs
+        by = {name: region.retired.by for name, region in self.regions.items() if region.retired is not None}
+        return {gone: heir_of(gone, by) for gone in by}
 
-    def with_retired(self, gone: str, *, by: str, at: int) -> Plan:
+    def with_retired(self, gone: str, *, by: str, at: int, lost: bool = False) -> Plan:
         """The plan without a region, whose rights another one takes over.
 
-        Raises `RegionRefused` if that one is retired itself; retiring a region again changes nothing.
+        Raises `RegionRefused` if that one is retired itself. Retiring a region again by the same one changes nothing,
+        but that it may be `lost` now.
         """
         region = self.regions[gone]
         if region.retired is not None and region.retired.by == by:
-            return self
+            retired = msgspec.structs.replace(region.retired, lost=lost or region.retired.lost)
+            return self.with_region(gone, msgspec.structs.replace(region, retired=retired))
         if region.retired is not None:
             raise RegionRefused(f"{gone} is retired already, and {region.retired.by} has taken over its rights")
         if by == gone or by not in self.living():
             raise RegionRefused(f"{by} cannot take over the rights of {gone}")
-        return self.with_region(gone, msgspec.structs.replace(region, retired=Retirement(at, by)))
+        return self.with_region(gone, msgspec.structs.replace(region, retired=Retirement(at, by, lost)))
 
-    def with_successor(self, predecessor: str, name: str, *, at: int) -> Plan:
+    def with_successor(self, predecessor: str, name: str, *, marker: str, at: int) -> Plan:
         """The plan with a region under a new name, in the folder where it was under another."""
         region = self.regions[predecessor]
-        gone = msgspec.structs.replace(region, folder="", retired=Retirement(at, name))
-        return self.with_region(predecessor, gone).with_region(name, Region(region.folder))
+        gone = msgspec.structs.replace(region, folder="", retired=Retirement(at, name, lost=True))
+        return self.with_region(predecessor, gone).with_region(name, Region(region.folder, marker=marker))
+
+    def without_unborn(self, names: Collection[str]) -> Plan:
+        """The plan without those of the regions that have never run."""
+        kept = {name: region for name, region in self.regions.items() if region.marker or name not in names}
+        return msgspec.structs.replace(self, regions=kept)
 
     def with_way(self, source: str, target: str, settings: LinkSettings) -> Plan:
         """The plan with another way between two regions, in one direction."""
         return msgspec.structs.replace(self, ways={**self.ways, f"{source}>{target}": settings})
+
+    def with_marker(self, name: str, marker: str) -> Plan:
+        """The plan with the folder in which a region has run."""
+        return self.with_region(name, msgspec.structs.replace(self.regions[name], marker=marker))
 
     def with_region(self, name: str, region: Region) -> Plan:
         """The plan with a region that is new, or changed."""
@@ -112,7 +129,6 @@ class Deployment:
         self._file = path / FILE
         self._seen: tuple[int, int, int] | None = None
         self._plan: Plan | None = None
-        self._look_at = 0.0
 
     @classmethod
     def make(cls, path: Path, regions: Iterable[str]) -> Deployment:
@@ -144,30 +160,24 @@ class Deployment:
     def around(cls, folder: Path) -> Deployment | None:
         """The deployment that a data folder belongs to, if it belongs to one."""
         deployment = cls(folder.absolute().parent)
-        if not deployment.exists():
-            return None
-        named = [region for region in deployment.plan().regions.values() if region.folder == folder.absolute().name]
-        return deployment if named else None
+        return deployment if deployment.exists() else None
 
     def exists(self) -> bool:
         """Whether there is one."""
         return self._file.is_file()
 
     def plan(self) -> Plan:
-        """What it says now. Raises `StartRefused` if it cannot be read."""
-        now = time.monotonic()
-        if self._plan is not None and now < self._look_at:
-            return self._plan
-        self._look_at = now + LOOK_EVERY_S
+        """What it says now, or said last, where it cannot be read now. Raises `StartRefused` if it never could be."""
         try:
             about = self._file.stat()
             seen = (about.st_mtime_ns, about.st_ino, about.st_size)
             if seen != self._seen or self._plan is None:
-                self._plan, self._seen = msgspec.json.decode(self._file.read_bytes(), type=Plan), seen
+                self._plan, self._seen = self._read(), seen
         except (OSError, msgspec.DecodeError) as exc:
-            raise StartRefused(f"{self._file} cannot be read: {exc}") from exc
-        if self._plan.format > FORMAT_VERSION:
-            raise StartRefused(f"{self._file} was written by a newer version of playerstate")
+            if self._plan is None:
+                raise StartRefused(f"{self._file} cannot be read: {exc}") from exc
+            self._seen = None
+            log.warning("the deployment's file cannot be read; what it said last holds", error=str(exc))
         return self._plan
 
     def change(self, change: Callable[[Plan], Plan]) -> Plan:
@@ -193,6 +203,12 @@ class Deployment:
 
         return SystemClock(skew_ms)
 
+    def _read(self) -> Plan:
+        plan = msgspec.json.decode(self._file.read_bytes(), type=Plan)
+        if plan.format > FORMAT_VERSION:
+            raise StartRefused(f"{self._file} was written by a newer version of playerstate")
+        return plan
+
     def _write(self, plan: Plan) -> None:
         write_file(self._file, msgspec.json.format(msgspec.json.encode(plan), indent=2))
         self._plan, self._seen = None, None
@@ -202,7 +218,7 @@ class Deployment:
         lock = os.open(self.path / "deployment.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._plan = None
+            self._plan = None  # what is changed must be what is there
             yield
         finally:
             os.close(lock)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from playerstate.backends.sqlite.store import SqliteChanges, SqliteStore
 from playerstate.backends.sqlite.stream import SqliteCheckpoints
-from playerstate.deployment import Deployment
-from playerstate.errors import Unavailable
+from playerstate.deployment import Deployment, Region
+from playerstate.errors import StartRefused, Unavailable
 from playerstate.folder import read_about
 from playerstate.ports.clock import Clock
 from playerstate.runtime.clock import SystemClock
@@ -43,17 +43,19 @@ class Neighbourhood:
         self,
         folder: Path,
         region: str,
-        deployment: Deployment | None,
         store: SqliteStore,
         checkpoints: SqliteCheckpoints,
     ) -> None:
+        deployment = Deployment.around(folder)
+        self.predecessors = read_about(folder).predecessors
+        if deployment is None and not self.predecessors:
+            raise StartRefused(f"the deployment around {folder} cannot be read")
         self.clock: Clock = deployment.clock_of(region) if deployment else SystemClock()
         self._folder = folder
         self._region = region
         self._deployment = deployment
         self._store = store
         self._checkpoints = checkpoints
-        self.predecessors = read_about(folder).predecessors
         self._past = dict.fromkeys(self.predecessors, region)
         self._ready = False
         self._links: dict[str, Link] = {}
@@ -61,25 +63,28 @@ class Neighbourhood:
         self._opened = contextlib.ExitStack()
         self._lock = threading.Lock()
 
-    @classmethod
-    def around(
-        cls, folder: Path, region: str, store: SqliteStore, checkpoints: SqliteCheckpoints
-    ) -> Neighbourhood | None:
-        """That of the region in a folder; None if it is alone, and always was."""
-        if not is_regional(folder):
-            return None
-        return cls(folder, region, Deployment.around(folder), store, checkpoints)
-
     def links(self) -> dict[str, Link]:
         """The ways that lead here, by the region where they begin."""
         with self._lock:
-            for source in self._sources() - self._links.keys():
+            sources = self._sources()
+            for source in sources - self._links.keys():
                 self._links[source] = self._link_from(source)
+            self._links = {source: link for source, link in self._links.items() if source in sources}
             return dict(self._links)
 
     def retirements(self) -> Mapping[str, str]:
-        """Regions that are gone, and who has taken over their rights."""
+        """Regions that are gone, and the heir of each."""
         return self._deployment.plan().retirements() if self._deployment else self._past
+
+    def settled(self) -> Mapping[str, str]:
+        """Those of the retirements that this region may act upon: all that can be known of who is gone is here.
+
+        Before that, rights that it had spent or given away would be taken over as if it still held them.
+        """
+        if self.waits_for():
+            return {}
+        links = self.links()
+        return {gone: heir for gone, heir in self.retirements().items() if gone not in links or links[gone].at_end}
 
     def carried_to(self) -> int:
         """Up to which of this region's changes every other one has taken them."""
@@ -92,11 +97,15 @@ class Neighbourhood:
         return min(positions, default=self._store.changes.head())
 
     def waits_for(self) -> str:
-        """What has to come before the region may apply updates. One that was restored finds out what it had done.
+        """Why the region may not take a step, if it may not.
+
+        One that was retired never may again. One that was restored first finds out what it had done.
 
         Updates lie on its stream that it may have applied after the backup was made. What came of them stands in the
         rows that other regions have, and those have to be here first.
         """
+        if self._deployment and self._region in (retired := self._deployment.plan().retirements()):
+            return f"retired; {retired[self._region]} has taken over its rights"
         if not self._ready:
             restored = self._folder / RESTORED_FILE
             if restored.exists():
@@ -122,13 +131,15 @@ class Neighbourhood:
         return {
             source
             for source, region in regions.items()
-            if source != self._region
-            and (region.retired is None or (region.folder and (root / region.folder / "store.db").is_file()))
+            if source != self._region and (region.retired is None or _can_be_read(root, region))
         }
 
     def _link_from(self, source: str) -> Link:
         def settings() -> LinkSettings:
-            return self._deployment.plan().way(source, self._region) if self._deployment else LinkSettings()
+            plan = self._deployment.plan() if self._deployment else None
+            if plan is None or plan.regions[source].retired is not None:
+                return LinkSettings()  # a folder is read, and no network is in between
+            return plan.way(source, self._region)
 
         def open_source() -> _Opened:
             store = SqliteStore(self._folder_of(source) / "store.db", there_already=True)
@@ -151,6 +162,12 @@ class Neighbourhood:
             self._opened.callback(opened.close)
             self._others[other] = opened
         return self._others[other]
+
+
+def _can_be_read(root: Path, region: Region) -> bool:
+    """Whether there is still something to be brought from a region that is gone."""
+    lost = region.retired is not None and region.retired.lost
+    return not lost and bool(region.folder) and (root / region.folder / "store.db").is_file()
 
 
 class _NotThere:

@@ -26,7 +26,7 @@ from playerstate.core.answers import StageStats, Stats
 from playerstate.core.model import Stage
 from playerstate.deployment import Deployment
 from playerstate.errors import PlayerStateError, StartRefused, Unavailable
-from playerstate.folder import DataFolder
+from playerstate.folder import FOLDER_FILE, DataFolder, read_about
 from playerstate.neighbourhood import Neighbourhood, is_regional
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import KEPT_AFTER_USE, Report, dead_message
@@ -85,8 +85,12 @@ class Node:
             opened.callback(self._parts.close)
             self._parts.store.stamp(folder.region, first=not folder.about.stamped)
             folder.note_stamped()
-            self._around = Neighbourhood.around(path, folder.region, self._parts.store, self._parts.checkpoints)
-            if self._around:
+            if deployment is not None:
+                deployment.change(lambda plan: plan.with_marker(folder.region, folder.marker))
+            self._deployment = deployment
+            self._around: Neighbourhood | None = None
+            if is_regional(path):
+                self._around = Neighbourhood(path, folder.region, self._parts.store, self._parts.checkpoints)
                 opened.callback(self._around.close)
             if self._valkey is None:
                 self._claim_cache(folder.marker)
@@ -116,8 +120,16 @@ class Node:
 
     @property
     def alive(self) -> bool:
-        """Whether every stage still runs. One that met a broken promise does not, and says so in its stats."""
-        return all(crew.report().alive for crew in self._crews.values())
+        """Whether every stage still runs. One that met a broken promise does not, and says so in its stats.
+
+        Nor does one whose region has been retired.
+        """
+        return all(crew.report().alive for crew in self._crews.values()) and not self.retired
+
+    @property
+    def retired(self) -> bool:
+        """Whether the region has been retired, and must not take another step."""
+        return self._deployment is not None and self.region in self._deployment.plan().retired()
 
     def stats(self) -> Stats:
         """What the node has done since it started."""
@@ -196,7 +208,10 @@ class Node:
 
         def process(role: Role) -> CrewHandle:
             first = Report(applied_to=self._parts.checkpoints.load("apply"))
-            return keep(role, WorkerProcess(role, path, self.region, self.cache_url, first=first))
+            return keep(
+                role,
+                WorkerProcess(role, path, self.region, self.cache_url, regional=self._around is not None, first=first),
+            )
 
         link = threads(Role.LINK)
         if options.workers == "process":
@@ -254,13 +269,25 @@ class Node:
 
 
 def _region_of(deployment: Deployment | None, path: Path, wanted: str | None) -> str | None:
-    """The region that a folder is for, as its deployment says. Raises `StartRefused` if that region is retired."""
+    """The region that a folder is for, as its deployment says.
+
+    Raises `StartRefused` if it is none's, or that of a region that is retired, or that ran in another folder: its dots
+    have been handed out there.
+    """
     if deployment is None:
         return wanted
     plan, folder = deployment.plan(), path.absolute().name
     region = plan.of_folder(folder)
     if region is None:
-        retired = next(name for name in plan.retired() if plan.regions[name].folder == folder)
-        by = plan.regions[retired].retired
-        raise StartRefused(f"The region {retired} is retired; {by.by if by else 'another'} has taken over its rights")
+        for name in plan.retired():
+            retired = plan.regions[name].retired
+            if plan.regions[name].folder == folder and retired is not None:
+                raise StartRefused(f"The region {name} is retired; {retired.by} has taken over its rights")
+        raise StartRefused(f"{deployment.path} is a deployment, and {folder} is no region's folder in it")
+    marker = plan.regions[region].marker
+    if marker and (not (path / FOLDER_FILE).exists() or read_about(path).marker != marker):
+        raise StartRefused(
+            f"{path} is not the folder in which {region} has run. A region whose folder was lost or set back must come "
+            "back under a new name, see `playerstate restore` and `playerstate region retire`"
+        )
     return region

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,9 +40,14 @@ class Regions:
         schema_text: str | None = None,
         options: Options | None = None,
     ) -> None:
-        self.deployment = Deployment.make(path, regions) if regions else Deployment(path)
+        self.deployment = Deployment(path)
+        before = self.deployment.plan().regions if self.deployment.exists() else {}
+        if regions:
+            self.deployment = Deployment.make(path, regions)
         self.nodes: dict[str, Node] = {}
         with contextlib.ExitStack() as opened:
+            # what could not be started must not be waited for by the others
+            opened.callback(self._take_back, set(regions) - before.keys())
             for name in self.deployment.plan().living():
                 folder = self.deployment.folder_of(name)
                 self.nodes[name] = opened.enter_context(Node(folder, schema_text=schema_text, options=options))
@@ -93,6 +98,11 @@ class Regions:
                 return True
             time.sleep(SETTLE_POLL_S)
         return False
+
+    def _take_back(self, added: Collection[str]) -> None:
+        """Have the plan forget what was added and has never run."""
+        if added and any(not region.marker for region in self.deployment.plan().regions.values()):
+            self.deployment.change(lambda plan: plan.without_unborn(added))
 
     def _heads(self) -> dict[str, int]:
         return {name: node.parts.changes.head() for name, node in self.nodes.items()}

@@ -21,13 +21,13 @@ import msgspec
 
 from playerstate.backends.ladybug.graph import LadybugGraph
 from playerstate.backends.sqlite.store import SqliteStore
-from playerstate.backup import ABOUT_FILE, BackupReport, Progress, verify_backup
+from playerstate.backup import ABOUT_FILE, BackupReport, Progress, flush, verify_backup
 from playerstate.core.images import Images
 from playerstate.core.model import Key
 from playerstate.core.schema import Schema, load_schema
 from playerstate.deployment import Deployment
 from playerstate.errors import BackupRefused, Unavailable
-from playerstate.folder import SCHEMA_FILE, DataFolder, new_about, read_about, write_about, write_file
+from playerstate.folder import SCHEMA_FILE, About, DataFolder, new_about, read_about, write_about, write_file
 from playerstate.neighbourhood import RESTORED_FILE
 from playerstate.runtime.clock import SystemClock
 from playerstate.stages.link import Link
@@ -62,21 +62,33 @@ def restore(backup: Path, folder: Path, *, progress: Progress = lambda _done, _t
         predecessor = names[-1]
         region = next_incarnation(report.region, [*names, *(deployment.plan().regions if deployment else ())])
         aside = _free_name(folder, region) if folder.exists() else None
+        about = new_about(region, predecessors=names, stamped=True)
         try:
             work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".unfinished", dir=folder.absolute().parent))
             try:
-                _make(backup, report, work, region, names)
+                _make(backup, report, work, about)
+                if deployment is not None:
+                    # before the folder: whatever happens from here on, nothing is served under the old name again
+                    _plan(deployment, predecessor, about)
                 if aside is not None:
                     folder.rename(aside)
-                work.rename(folder)
+                try:
+                    work.rename(folder)
+                except OSError:
+                    if aside is not None:
+                        aside.rename(folder)
+                    raise
+                flush(folder.absolute().parent)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
         except OSError as exc:
             raise Unavailable(f"{folder} cannot be restored: {exc.strerror}") from exc
-        if deployment is not None:
-            now = SystemClock().now_ms()
-            deployment.change(lambda plan: plan.with_successor(predecessor, region, at=now))
     return Restored(region, predecessor, aside)
+
+
+def _plan(deployment: Deployment, predecessor: str, about: About) -> None:
+    now = SystemClock().now_ms()
+    deployment.change(lambda plan: plan.with_successor(predecessor, about.region, marker=about.marker, at=now))
 
 
 def _free_name(folder: Path, region: str) -> Path:
@@ -119,7 +131,8 @@ def _names(report: BackupReport, backup: Path, folder: Path, deployment: Deploym
     return list(dict.fromkeys([*names, *now]))
 
 
-def _make(backup: Path, report: BackupReport, work: Path, region: str, names: list[str]) -> None:
+def _make(backup: Path, report: BackupReport, work: Path, about: About) -> None:
+    region = about.region
     for name in report.files.keys() - {ABOUT_FILE, "folder.json"}:
         shutil.copyfile(backup / name, work / name)
     store = SqliteStore(work / "store.db")
@@ -134,8 +147,11 @@ def _make(backup: Path, report: BackupReport, work: Path, region: str, names: li
             graph.close()
     finally:
         store.close()
-    write_about(work, new_about(region, predecessors=names, stamped=True))
+    write_about(work, about)
     write_file(work / RESTORED_FILE, msgspec.json.encode({"backup": str(backup.absolute()), "made_at": report.made_at}))
+    for path in sorted(work.rglob("*")):
+        flush(path)
+    flush(work)
 
 
 def _pages(store: SqliteStore) -> Iterator[list[Key]]:

@@ -122,12 +122,12 @@ def consumers(
     clock = neighbourhood.clock if neighbourhood else SystemClock()
     match role:
         case Role.APPLY:
-            retired = neighbourhood.retirements if neighbourhood else dict
+            retired = neighbourhood.settled if neighbourhood else dict
             apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX, retired=retired)
             stream, changes = parts.stream, parts.store.changes
             if neighbourhood is None:
                 return [ApplyConsumer(stream, parts.checkpoints, apply, changes)]
-            resolve = Resolve(schema, region, parts.store, clock, retired=neighbourhood.retirements)
+            resolve = Resolve(schema, region, parts.store, clock, retired=neighbourhood.settled)
             return [
                 ApplyConsumer(
                     stream,
@@ -138,7 +138,14 @@ def consumers(
                     waits_for=neighbourhood.waits_for,
                 ),
                 ReplicateConsumer(neighbourhood.links, apply.forget_kept),
-                ResolveConsumer(parts.queues["resolve"], resolve, parts.checkpoints, parts.dead_letters, clock),
+                ResolveConsumer(
+                    parts.queues["resolve"],
+                    resolve,
+                    parts.checkpoints,
+                    parts.dead_letters,
+                    clock,
+                    waits_for=neighbourhood.waits_for,
+                ),
             ]
         case Role.FOLLOW:
             groups = [Group(parts.queues[name], wants) for name, wants in CONSUMER_GROUPS.items()]

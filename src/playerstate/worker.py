@@ -19,9 +19,9 @@ import structlog
 from playerstate.core.answers import StageStats
 from playerstate.core.model import Stage
 from playerstate.core.schema import load_schema
-from playerstate.errors import InvariantViolated, StartRefused
+from playerstate.errors import InvariantViolated, PlayerStateError, StartRefused
 from playerstate.folder import SCHEMA_FILE
-from playerstate.neighbourhood import Neighbourhood, is_regional
+from playerstate.neighbourhood import Neighbourhood
 from playerstate.runtime.collector import calm_collector
 from playerstate.runtime.consumers import Report
 from playerstate.runtime.crew import Crew, Role
@@ -36,7 +36,7 @@ HALTED = 70
 log = structlog.get_logger(__name__)
 
 
-def main(role: Role, folder: Path, region: str, cache_url: str, log_style: str) -> None:
+def main(role: Role, folder: Path, region: str, cache_url: str, regional: str, log_style: str) -> None:
     """Run until standard input ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the node decides when this process ends
@@ -44,7 +44,7 @@ def main(role: Role, folder: Path, region: str, cache_url: str, log_style: str) 
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed must not get among the reports
     configure_logging(LogStyle.parse(log_style))
     try:
-        parts = FolderParts.open(folder, cache_url, regional=is_regional(folder))
+        parts = FolderParts.open(folder, cache_url, regional=bool(regional))
     except (InvariantViolated, StartRefused) as exc:
         name: Stage = "apply" if role is Role.APPLY else "project"
         halted = Report(alive=False, stages={name: StageStats(last_error=str(exc))})
@@ -53,7 +53,7 @@ def main(role: Role, folder: Path, region: str, cache_url: str, log_style: str) 
     schema = load_schema((folder / SCHEMA_FILE).read_bytes())
     follow = Doorbell(doorbell_path(folder, Role.FOLLOW))
     own = follow if role is Role.FOLLOW else Doorbell(doorbell_path(folder, role))
-    around = Neighbourhood.around(folder, region, parts.store, parts.checkpoints)
+    around = Neighbourhood(folder, region, parts.store, parts.checkpoints) if regional else None
     made = consumers(role, schema, region, parts, neighbourhood=around)
     crew = Crew(made, on_progress=follow.ring if role is Role.APPLY else _nothing)
     calm_collector()
@@ -89,6 +89,8 @@ def _report_until(ended: threading.Event, crew: Crew, pipe: int) -> None:
             os.write(pipe, msgspec.json.encode(crew.report()) + b"\n")
         except BrokenPipeError:
             return
+        except PlayerStateError as exc:
+            log.warning("a report could not be made", error=str(exc))
 
 
 def _nothing() -> None:

@@ -52,9 +52,10 @@ class CrewHandle(Protocol):
 class WorkerProcess:
     """A crew in a process of its own, started again when it dies. `first` is its report until it sends one."""
 
-    def __init__(self, role: Role, folder: Path, region: str, cache_url: str, *, first: Report) -> None:
+    def __init__(self, role: Role, folder: Path, region: str, cache_url: str, *, regional: bool, first: Report) -> None:
         self._role = role
-        self._arguments = [role.value, str(folder), region, cache_url, str(current_style())]
+        beside = "regional" if regional else ""
+        self._arguments = [role.value, str(folder), region, cache_url, beside, str(current_style())]
         self._doorbell = Doorbell(doorbell_path(folder, role))
         self._report = first
         self._not_before = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -327,6 +328,116 @@ def test_what_is_no_deployment(tmp_path: Path) -> None:
         said = run("region", *command, "--data", str(tmp_path / "nothing"))
         assert (said.code, "There is no deployment" in said.err) == (3, True)
     assert not (tmp_path / "nothing").exists()
+
+
+def test_what_it_had_spent_last_is_known_before_its_rights_are_taken_over(tmp_path: Path) -> None:
+    """Promise 4: the heir of a region whose folder can be read spends nothing that it had spent."""
+    with Regions(tmp_path, NAMES[:2], options=THREADS) as regions:
+        assert outcome(regions[US].service, gold(100)).status is Status.APPLIED
+        agreed(regions)
+        regions.every_way(LinkSettings(lag_ms=3_600_000))
+        assert outcome(regions[US].service, gold(100, "subtract")).status is Status.APPLIED
+    assert run("region", "retire", US, "--by", EU, "--yes", "--data", str(tmp_path)).code == 0
+    with Regions(tmp_path, options=THREADS) as regions:
+        assert outcome(regions[EU].service, gold(100, "subtract")).status is Status.REFUSED
+        wait_for(regions[EU].service, 0)
+        assert outcome(regions[EU].service, gold(1, "subtract")).reason == "insufficient"
+
+
+def test_what_is_lost_is_not_waited_for(tmp_path: Path) -> None:
+    """A region whose store cannot be read is retired as lost, when somebody says so."""
+    with Regions(tmp_path, NAMES[:2], options=THREADS) as regions:
+        assert outcome(regions[US].service, gold(100)).status is Status.APPLIED
+        agreed(regions)
+    for file in (tmp_path / US).glob("store.db*"):
+        file.write_bytes(b"no database at all" * 100)
+    arguments = ("region", "retire", US, "--by", EU, "--yes", "--data", str(tmp_path))
+    refused = run(*arguments)
+    assert (refused.code, "retire it with --lost" in refused.err) == (1, True)
+    assert Deployment(tmp_path).plan().retired() == frozenset()
+    assert run(*arguments, "--lost").code == 0
+    with Regions(tmp_path, options=THREADS) as regions:
+        assert outcome(regions[EU].service, gold(100, "subtract")).status is Status.APPLIED
+
+
+def test_an_heir_that_has_never_run_knows_nothing_yet(tmp_path: Path) -> None:
+    """It is told so before anything is changed, and brings everything when it runs."""
+    with Regions(tmp_path, NAMES[:1], options=THREADS) as regions:
+        assert outcome(regions[US].service, gold(9)).status is Status.APPLIED
+    Deployment.make(tmp_path, NAMES[:2])
+    said = run("region", "retire", US, "--by", EU, "--yes", "--data", str(tmp_path), "--json")
+    assert (said.code, said.document()["rows_not_yet_brought"]) == (0, 1)
+    with Regions(tmp_path, options=THREADS) as regions:
+        wait_for(regions[EU].service, 9)
+        assert outcome(regions[EU].service, gold(9, "subtract")).status is Status.APPLIED
+
+
+def test_a_region_that_finds_itself_retired_stops(tmp_path: Path) -> None:
+    """It takes no further step, and its node says that it is over."""
+    with Regions(tmp_path, NAMES[:2], options=THREADS) as regions:
+        us = regions[US].service
+        assert outcome(us, gold(100)).status is Status.APPLIED
+        regions.deployment.change(lambda plan: plan.with_retired(US, by=EU, at=1))
+        deadline = time.monotonic() + LIMIT_S
+        while regions.alive:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        answer = us.send(gold(100, "subtract"))
+        assert isinstance(answer, Accepted)
+        assert us.outcome(answer.identity, wait_s=0.3) is None
+        assert "retired" in us.stats().stages["apply"].last_error
+
+
+def test_a_folder_that_was_lost_does_not_begin_anew(tmp_path: Path) -> None:
+    """Its dots have been handed out. Neither an empty folder nor another one is served under its name."""
+    with Regions(tmp_path, NAMES[:2], options=THREADS) as regions:
+        assert outcome(regions[US].service, gold(100)).status is Status.APPLIED
+        agreed(regions)
+    shutil.move(tmp_path / US, tmp_path / "lost")
+    for _ in range(2):
+        with pytest.raises(StartRefused, match="is not the folder in which us-east-1 has run"):
+            Regions(tmp_path, options=THREADS)
+        with pytest.raises(StartRefused, match="is no region's folder in it"):
+            Node(tmp_path / "lost", options=THREADS)
+        shutil.copytree(
+            tmp_path / EU, tmp_path / US, ignore=shutil.ignore_patterns("*.sock", "*.bell"), dirs_exist_ok=True
+        )
+    shutil.rmtree(tmp_path / US)
+    shutil.move(tmp_path / "lost", tmp_path / US)
+    with Regions(tmp_path, options=THREADS) as regions:
+        assert agreed(regions)["gold"] == 100
+
+
+def test_what_could_not_be_started_is_not_waited_for(tmp_path: Path) -> None:
+    """A `serve` that is refused adds no region to the deployment."""
+    with Regions(tmp_path, NAMES[:2], options=THREADS):
+        with pytest.raises(StartRefused):
+            Regions(tmp_path, [EU, AP], options=THREADS)
+        assert list(Deployment(tmp_path).plan().regions) == [US, EU]
+
+
+@pytest.mark.parametrize("workers", ["thread", "process"])
+def test_the_deployments_file_away_for_a_moment(tmp_path: Path, workers: Any) -> None:
+    """What it said last holds: updates are taken and applied, and the figures go on."""
+    with Regions(tmp_path, NAMES[:2], options=Options(workers=workers)) as regions:
+        us = regions[US].service
+        assert outcome(us, gold(1)).status is Status.APPLIED
+        file = tmp_path / "deployment.json"
+        for damaged in (None, b"{", b""):
+            kept = file.read_bytes()
+            file.unlink()
+            if damaged is not None:
+                file.write_bytes(damaged)
+            for _ in range(5):
+                assert outcome(us, gold(1)).status is Status.APPLIED
+            file.write_bytes(kept)
+        applied = 16
+        deadline = time.monotonic() + LIMIT_S
+        while us.stats().stages["apply"].processed < applied:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert regions.alive
+        assert agreed(regions)["gold"] == applied
 
 
 def test_a_retired_region_is_not_served_again(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from playerstate.backup import back_up
 from playerstate.core.answers import Accepted
 from playerstate.core.model import Status
 from playerstate.deployment import Deployment
-from playerstate.errors import BackupRefused, FolderInUse, StartRefused
+from playerstate.errors import BackupRefused, FolderInUse, StartRefused, Unavailable
 from playerstate.node import Node
 from playerstate.regions import Regions, set_way
 from playerstate.restore import next_incarnation, restore
@@ -129,6 +129,85 @@ def test_nothing_is_applied_before_its_past_is_known(tmp_path: Path) -> None:
         found = us.outcome(answer.identity, wait_s=LIMIT_S)
         assert found is not None
         assert (found.status, found.reason) == (Status.REFUSED, "insufficient")
+
+
+def test_rights_that_it_had_given_away_since_are_not_taken_over(tmp_path: Path) -> None:
+    """Promise 4: the rows of the backup say that they are its own; what the others have says better."""
+    world = tmp_path / "world"
+    with Regions(world, NAMES[:2], options=THREADS) as regions:
+        us, eu = regions[US].service, regions[EU].service
+        settled(us, gold(100))
+        agreed(regions)
+        back_up(world / US, tmp_path / "backup")
+        assert outcome(eu, gold(100, "subtract")).reason == "rights_elsewhere"
+        agreed(regions)
+    restore(tmp_path / "backup", world / US)
+    set_way(Deployment(world), EU, US_2, cut=True)
+    with Regions(world, options=THREADS) as regions:
+        us, eu = regions[US_2].service, regions[EU].service
+        answer = us.send(gold(100, "subtract"))
+        assert isinstance(answer, Accepted)
+        assert outcome(eu, gold(100, "subtract")).status is Status.APPLIED
+        assert us.outcome(answer.identity, wait_s=0.5) is None
+        assert "waiting for the rows of eu-west-1" in us.stats().stages["apply"].last_error
+        regions.heal(EU, US_2)
+        found = us.outcome(answer.identity, wait_s=LIMIT_S)
+        assert found is not None
+        assert found.status is Status.REFUSED
+        assert agreed(regions)["gold"] == 0
+        assert us.stats().stages["apply"].last_error == ""
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_restore_that_is_broken_off_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Wherever it ends, the region is not served under the old name again; the next try goes through."""
+    world = tmp_path / "world"
+    with Regions(world, NAMES[:2], options=THREADS) as regions:
+        settled(regions[US].service, gold(30))
+        agreed(regions)
+        back_up(world / US, tmp_path / "backup")
+    renames, real = 0, Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        nonlocal renames
+        renames += 1
+        if renames == at:
+            raise KeyboardInterrupt
+        return real(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises(KeyboardInterrupt):
+            restore(tmp_path / "backup", world / US)
+    with pytest.raises(StartRefused, match="has run"):
+        Regions(world, options=THREADS)
+    restored = restore(tmp_path / "backup", world / US)
+    assert restored.region == "us-east-1.3"
+    with Regions(world, options=THREADS) as regions:
+        assert agreed(regions)["gold"] == 30
+        assert outcome(regions["us-east-1.3"].service, gold(30, "subtract")).status is Status.APPLIED
+
+
+def test_a_restore_that_the_disk_refuses_changes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there is where it was."""
+    data = tmp_path / "data"
+    with Node(data, options=THREADS) as node:
+        settled(node.service, gold(30))
+        back_up(data, tmp_path / "backup")
+    real = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.name.endswith(".unfinished"):
+            raise OSError(28, "No space left on device")
+        return real(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises(Unavailable, match="No space left"):
+            restore(tmp_path / "backup", data)
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "backup"}
+    with Node(data, options=THREADS) as node:
+        assert node.service.get("ada", "gold").decoded() == 30
 
 
 def test_a_backup_is_not_served_as_it_is(tmp_path: Path) -> None:

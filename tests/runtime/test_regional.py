@@ -16,10 +16,11 @@ from playerstate.backends.memory.stream import MemoryCheckpoints
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
 from playerstate.core.wire import encode_call
-from playerstate.errors import Unavailable
+from playerstate.errors import InvariantViolated, Unavailable
 from playerstate.runtime.regional import (
     ATTEMPTS_MAX,
     CALLS_MAX,
+    COPIED_AT_ONCE,
     Link,
     LinkSettings,
     ReplicateConsumer,
@@ -101,8 +102,8 @@ def test_changes_are_carried(way: OneWay) -> None:
     for n in (2, 3, 4):
         way.write(KEYS[0], n)
     way.write(KEYS[1], 1)
-    assert way.link.waiting() == 4
-    assert (way.link.carry(), way.link.carry(), way.link.waiting()) == (4, 0, 0)
+    assert (way.link.carry(), way.link.carry(), way.link.waits) == (4, 0, 0)
+    assert way.link.at_end
     assert way.arrived() == way.there()
     assert len(way.target.changes.read(0, 100)) == 3  # three writes of a row came as one
 
@@ -238,13 +239,20 @@ class Resolver:
         self.store = Contended(self.regions["a"].store)
         self.retired: dict[str, str] = {}
         self.checkpoints = MemoryCheckpoints()
+        self.waits = ""
         self.restart()
 
     def restart(self) -> None:
         """As after a start of the process."""
         resolve = Resolve(SCHEMA, "a", self.store, self.clock, retired=lambda: self.retired)  # type: ignore[arg-type]
         self.consumer = ResolveConsumer(
-            self.queue, resolve, self.checkpoints, self.dead_letters, self.clock, random=Random(3)
+            self.queue,
+            resolve,
+            self.checkpoints,
+            self.dead_letters,
+            self.clock,
+            waits_for=lambda: self.waits,
+            random=Random(3),
         )
 
     def conflict(self) -> Key:
@@ -392,3 +400,89 @@ def test_what_a_retired_region_had_spent_unknown_to_all_is_told() -> None:
     (letter,) = resolver.dead_letters.list()
     assert (letter.stage, letter.code) == ("resolve", "overspent")
     assert "ada/gold is below its minimum (it by 4)" in letter.reason
+
+
+def test_a_copy_is_made_in_steps_and_misses_nothing_that_is_written_meanwhile(way: OneWay) -> None:
+    """What the source writes after the copy was begun is carried after it; the checkpoint moves when all is there."""
+    keys = [Key(f"p{n:04d}", "gold") for n in range(2 * COPIED_AT_ONCE + 3)]
+    for key in keys:
+        way.write(key, 1)
+    assert way.link.carry() == COPIED_AT_ONCE
+    way.write(keys[0], 2)
+    way.write(Key("a", "gold"), 1)
+    assert (way.link.copied, way.checkpoints.load(link_name(THERE, HERE))) == (False, 0)
+    for _ in range(3):
+        way.link.carry()
+    assert way.link.at_end
+    everything = [Key("a", "gold"), *keys]
+    assert way.target.load(everything) == way.source.load(everything)
+
+
+def test_a_copy_that_is_broken_off_begins_anew(way: OneWay) -> None:
+    """Nothing that was copied counts before all is."""
+    for n in range(COPIED_AT_ONCE + 3):
+        way.write(Key(f"p{n:04d}", "gold"), 1)
+    way.link.carry()
+    way.restart()
+    while not way.link.at_end:
+        way.link.carry()
+    assert len(way.target.keys(None, 10_000)) == COPIED_AT_ONCE + 3
+
+
+def test_changes_that_are_let_go_of_while_others_are_held_back_are_missed_by_nobody(way: OneWay) -> None:
+    """The link carries what it holds, and then copies."""
+    way.write(KEYS[0], 1)
+    way.link.carry()
+    way.settings = LinkSettings(lag_ms=1000)
+    way.write(KEYS[0], 2)
+    way.link.carry()
+    for key in KEYS[1:]:
+        way.write(key, 1)
+    way.source.changes.trim(way.source.changes.head() - 1)
+    for _ in range(5):
+        way.now_s += 1
+        way.link.carry()
+    assert way.arrived() == way.there()
+
+
+def test_a_damaged_source_is_no_reason_to_stop(way: OneWay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told which one it is, and tried again."""
+
+    def fail(*_: object) -> None:
+        raise InvariantViolated("file is not a database")
+
+    way.write(KEYS[0], 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(way.source, "keys", fail)
+        consumer = ReplicateConsumer(lambda: {THERE: way.link}, lambda: None)
+        assert consumer.step() == 0
+        assert "the store of there is damaged" in consumer.stats.last_error
+    assert consumer.step() == 1
+
+
+def test_a_second_retirement_during_the_look_begins_it_anew() -> None:
+    """What has been looked at for the first may hold what only the second region has said."""
+    resolver = Resolver()
+    players = [f"p{n:03d}" for n in range(2 * CALLS_MAX)]
+    for player in players:
+        resolver.regions.send("b", update({"player_id": player, "op": "add", "n": 2}, producer="b"))
+    resolver.regions.carry("b", "a")
+    resolver.retired["c"] = "a"
+    assert resolver.consumer.step() == CALLS_MAX
+    resolver.retired["b"] = "a"
+    seen = 0
+    while step := resolver.consumer.step():
+        seen += step
+    assert seen == len(players)
+
+
+def test_what_waits_is_not_resolved() -> None:
+    """Neither calls nor the look at all keys: rights would be taken over by what is not known yet."""
+    resolver = Resolver()
+    resolver.queue.send([encode_call(resolver.conflict())])
+    resolver.retired["b"] = "a"
+    resolver.waits = "its past"
+    assert resolver.consumer.step() == 0
+    assert (resolver.queue.depth(), resolver.store.loaded) == (1, 0)
+    resolver.waits = ""
+    assert resolver.consumer.step() > 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from playerstate.cli import console
 from playerstate.client import find_node
 from playerstate.core.version_vector import later
 from playerstate.deployment import Deployment, Plan
-from playerstate.errors import RegionRefused, Unavailable
+from playerstate.errors import FolderInUse, InvariantViolated, RegionRefused, Unavailable
+from playerstate.folder import DataFolder
 from playerstate.regions import set_way
 
 KEYS_AT_ONCE = 500
@@ -62,25 +65,22 @@ def change_way(data: Path, one: str, other: str, *, as_json: bool, **changes: An
         console.say(f"Changes between {one} and {other} take {settings.lag_ms} ms and up to {settings.jitter_ms} more.")
 
 
-def retire_region(data: Path, gone: str, *, by: str, as_json: bool) -> None:
+def retire_region(data: Path, gone: str, *, by: str, lost: bool, as_json: bool) -> None:
     """Retire a region, and tell how much of what it wrote the one that takes over has still to be brought."""
     deployment = deployment_at(data)
     folder, heir = deployment.folder_of(gone), deployment.folder_of(by)
-    node = find_node(folder)
-    if node is not None:
-        node.close()
-        raise RegionRefused(f"{gone} runs. Only a region that is gone can be retired; stop it first")
     now = time.time_ns() // 1_000_000
-    deployment.change(lambda plan: plan.with_retired(gone, by=by, at=now))
-    left = _not_yet_brought(folder, heir, gone)
+    with _nobody_on(folder, gone):
+        left = None if lost else _not_yet_brought(folder, heir, gone)
+        deployment.change(lambda plan: plan.with_retired(gone, by=by, at=now, lost=left is None))
     if as_json:
         console.document({"retired": gone, "by": by, "rows_not_yet_brought": left})
         return
     console.say(f"{gone} is retired; {by} takes over its rights.")
     if left is None:
-        console.say("Its store cannot be read. What it had written and nobody has been brought is lost.")
+        console.say("What it had written and nobody has been brought is lost.")
     elif left:
-        console.say(f"{left:,} rows that it wrote last are brought from its folder while other regions run.")
+        console.say(f"Rows that it wrote last, and that are brought from its folder before that: {left:,}.")
 
 
 def _about(deployment: Deployment, plan: Plan, name: str) -> dict[str, Any]:
@@ -104,22 +104,40 @@ def _ways(plan: Plan, target: str) -> str:
 
 
 def _not_yet_brought(source: Path, target: Path, region: str) -> int | None:
-    """How many of a region's own rows are later in its store than in another's; None if that cannot be read."""
+    """How many of a region's own rows are later in its store than in another's; None if its store cannot be read."""
+    with contextlib.ExitStack() as opened:
+
+        def store_in(folder: Path) -> SqliteStore | None:
+            try:
+                store = SqliteStore(folder / "store.db", there_already=True)
+            except Unavailable:
+                return None
+            opened.callback(store.close)
+            return store
+
+        try:
+            there, here, left, after = store_in(source), store_in(target), 0, None
+            while there and (keys := there.keys(after, KEYS_AT_ONCE)):
+                after = keys[-1]
+                known = here.versions(keys, region) if here else {}
+                versions = there.versions(keys, region)
+                left += sum(later(version, than=known.get(key, "")) for key, version in versions.items())
+        except InvariantViolated as exc:
+            raise RegionRefused(f"{exc}. If nothing can be saved of it, retire it with --lost") from exc
+    return left if there else None
+
+
+@contextlib.contextmanager
+def _nobody_on(folder: Path, region: str) -> Iterator[None]:
+    """Hold the folder of a region that is gone, so that no node can run on it meanwhile. There need be none."""
+    if not (folder / "folder.json").exists():
+        yield
+        return
     try:
-        there = SqliteStore(source / "store.db", there_already=True)
-    except Unavailable:
-        return None
-    here = SqliteStore(target / "store.db", there_already=True)
-    left = 0
+        held = DataFolder(folder)
+    except FolderInUse as exc:
+        raise RegionRefused(f"{region} runs. Only a region that is gone can be retired; stop it first ({exc})") from exc
     try:
-        after = None
-        while keys := there.keys(after, KEYS_AT_ONCE):
-            after = keys[-1]
-            known = here.versions(keys, region)
-            left += sum(
-                later(version, than=known.get(key, "")) for key, version in there.versions(keys, region).items()
-            )
+        yield
     finally:
-        there.close()
-        here.close()
-    return left
+        held.close()

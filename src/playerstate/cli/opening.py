@@ -36,7 +36,7 @@ def check_one_region(path: Path) -> None:
     """Raise `Unavailable` for a deployment of several regions: a command speaks to one of them."""
     deployment = Deployment(path)
     if deployment.exists():
-        named = ", ".join(f"--data {path / name}" for name in deployment.plan().living())
+        named = ", ".join(f"--data {deployment.folder_of(name)}" for name in deployment.plan().living())
         raise Unavailable(f"{path} holds several regions; name one of them: {named}")
 
 

@@ -89,14 +89,17 @@ def retire(
     region: RegionName,
     *,
     by: Annotated[str, typer.Option(metavar="REGION", show_default=False, help="Which region takes over its rights.")],
+    lost: Annotated[
+        bool, typer.Option("--lost", help="Do not wait for what it had written last: its folder cannot be read.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data: Deployed = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
     """Give up a region that is gone for good: its name is never served again, and another one takes over its rights.
 
-    What it had written and nobody has been brought is brought from its folder, if that can still be read. What it had
-    spent and cannot be brought may be spent a second time.
+    What it had written and nobody has been brought is brought from its folder, if that can still be read, and before
+    that nothing is taken over. What it had spent and cannot be brought may be spent a second time.
 
     Example: playerstate region retire us-east-1 --by eu-west-1
     """
@@ -104,4 +107,4 @@ def retire(
 
     if not yes and not confirmed(f"{region} can never be served again. Retire it?"):
         leave(ExitCode.REFUSED)
-    retire_region(data, region, by=by, as_json=as_json)
+    retire_region(data, region, by=by, lost=lost, as_json=as_json)

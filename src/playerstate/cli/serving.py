@@ -53,7 +53,8 @@ def run(
             nodes = list(started.nodes.values()) if isinstance(started, Regions) else [started]
             calm_collector()
             for node in nodes:
-                _announce(node, data / node.region if isinstance(started, Regions) else data, as_json=as_json)
+                where = started.deployment.folder_of(node.region) if isinstance(started, Regions) else data
+                _announce(node, where, as_json=as_json)
             while (told := _next(signals)) is None:
                 for node in nodes:
                     if not node.alive:
@@ -103,5 +104,7 @@ def _announce(node: Node, data: Path, *, as_json: bool) -> None:
 
 
 def _what_halted(node: Node) -> str:
+    if node.retired:
+        return f"The region {node.region} has been retired, so its node stops."
     problems = [f"{name}: {stage.last_error}" for name, stage in node.stats().stages.items() if stage.last_error]
     return f"A stage has halted, so the node stops. {'; '.join(problems)}"

@@ -42,6 +42,10 @@ def _rows(transition: Transition) -> Iterator[Sequence[str]]:
             _duration(transition.written_at - cause.sent_at),
         )
         change = ""
+    if transition.sides:
+        joined = ", ".join(f"{side.region} {side.value}".rstrip() for side in transition.sides)
+        what = console.shortened(f"joined {joined}", EFFECT_SHOWN_MAX)
+        yield _clock_time(transition.written_at), transition.state_key, what, transition.region, "resolved", change, ""
 
 
 def _what(cause: Cause) -> str:
@@ -80,7 +84,11 @@ def _duration(ms: int) -> str:
 def transition_as_data(transition: Transition) -> dict[str, Any]:
     """The transition with every field named; travelling forms leave the names out."""
     return {
-        **{name: getattr(transition, name) for name in transition.__struct_fields__ if name != "causes"},
+        **{name: getattr(transition, name) for name in transition.__struct_fields__ if name not in ("causes", "sides")},
+        "sides": [
+            {"region": side.region, "version": side.version, "value": msgspec.Raw(side.value.encode() or b"null")}
+            for side in transition.sides
+        ],
         "causes": [_cause_as_data(cause) for cause in transition.causes],
     }
 

@@ -106,11 +106,14 @@ class ApplyConsumer:
         self._first_change: int | None = None
         self._carried_to = carried_to
         self._waits_for = waits_for
+        self._missing = ""
 
     def step(self) -> int:
         """Take the next records of the stream."""
-        if missing := self._waits_for():
-            self.stats.last_error = missing
+        missing = self._waits_for()
+        if missing or self._missing:
+            self._missing = self.stats.last_error = missing
+        if missing:
             return 0
         records = self._stream.read(self.position, self.batch_max)
         if not records:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Protocol
 
@@ -12,13 +13,14 @@ import msgspec
 import structlog
 
 from playerstate.core.answers import StageStats
-from playerstate.core.model import Key, Stage
+from playerstate.core.model import Identity, Key, Stage
+from playerstate.core.resolution import RESOLVER
 from playerstate.core.wire import Call, decode_call, encode_call
-from playerstate.errors import InvalidUpdate, InvariantViolated, NotNow, Unavailable
+from playerstate.errors import InvalidUpdate, InvariantViolated, PlayerStateError, Unavailable
 from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.queue import Queue
-from playerstate.ports.replication import Arrival, Arrivals
+from playerstate.ports.replication import Arrivals
 from playerstate.ports.store import Change, Changes, Store
 from playerstate.ports.stream import Checkpoints
 from playerstate.runtime.consumers import VISIBILITY_S, Report, dead_message
@@ -26,7 +28,9 @@ from playerstate.stages.replicate import Replicate, arrivals_of
 from playerstate.stages.resolve import Resolve
 
 CARRIED_MAX = 2_000
-"""How many changes a link takes up at once, and how many it holds back while their time has not come."""
+"""How many changes a link takes up at once."""
+HELD_MAX = 20_000
+"""How many changes a link holds back while their time has not come; with a lag of a second, so many a second pass."""
 COPIED_AT_ONCE = 500
 CALLS_MAX = 200
 ATTEMPTS_MAX = 12
@@ -65,6 +69,7 @@ class Link:
 
     A link that begins, or whose source has let go of changes that it had still to carry, first copies all rows that the
     source holds, other regions' too: a region that was restored finds its own past in them. `copied` says that it has.
+    `waits` is how many of the source's changes lie before it, as far as it has looked, and `at_end` whether none do.
     """
 
     def __init__(
@@ -94,73 +99,75 @@ class Link:
         self.position = checkpoints.load(self.name)
         self._read_to = self.position
         self.copied = self.position > 0
+        self.waits = 0
+        self.at_end = False
+        self._copying: tuple[int, Key] | None = None
+        """From which of the source's changes on a copy is followed, and how far it has come."""
 
     def carry(self) -> int:
         """Carry what is due; how much that was. Raises `NotNow` if it could not be done."""
-        settings = self._settings()
-        if settings.cut:
-            return 0
-        copied = 0
-        try:
+        with self._reading():
             source = self._opened = self._opened or self._open_source()
-            must_copy = self._must_copy(source.changes)
-            if not must_copy:
-                self._take_up(source.changes, settings)
-        except InvariantViolated as exc:  # of the other region, which is no reason for this one to stop
+            head = source.changes.head()
+        settings = self._settings()  # after the head: what is written after the way was changed travels as it says now
+        if settings.cut:
+            self.at_end = False
+            return 0
+        with self._reading():
+            if self._read_to > head:  # the source's file is another one
+                self._read_to, self.copied = 0, False
+            if self.copied:
+                self._take_up(source.changes, head, settings)
+        copied = 0 if self.copied or self._held else self._copy_some(source, head)
+        due = self._carry_due()
+        self._note_progress()
+        self.waits = max(head - self.position, 0)
+        self.at_end = self.copied and not self.waits
+        return copied + due
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What is wrong with another region's store is no reason for this region to stop."""
+        try:
+            yield
+        except InvariantViolated as exc:
             raise Unavailable(f"the store of {self.source} is damaged: {exc}") from exc
-        if must_copy:
-            copied = self._copy(source)
+
+    def _carry_due(self) -> int:
         now = self._now_s()
         due = [change for at, change in self._held if at <= now]
         if due:
             self._replicate.handle(due)
             self._held = deque((at, change) for at, change in self._held if at > now)
-        self._note_progress()
-        return copied + len(due)
+        return len(due)
 
-    def waiting(self) -> int:
-        """How many changes of the source lie before this link."""
-        return self._opened.changes.head() - self.position if self._opened else 0
+    def _copy_some(self, source: Source, head: int) -> int:
+        """Bring the next of all that the source holds, but for this region's own rows; how many of them were news.
 
-    def _must_copy(self, changes: Changes) -> bool:
-        if self._held:
-            return False
-        head = changes.head()
-        if not self.copied or self._read_to > head:  # the link begins, or the source's file is another one
-            return True
-        following = changes.read(self._read_to, 1) if head > self._read_to else []
-        return bool(following) and following[0].position > self._read_to + 1
+        What the source writes meanwhile stands in its changes, from the head on that it had when the copy was begun.
+        """
+        began_at, after = self._copying or (head, None)
+        with self._reading():
+            keys = source.store.keys(after, COPIED_AT_ONCE)
+            found = [arrival for key, rows in source.store.load(keys).items() for arrival in arrivals_of(key, rows)]
+        arrivals = [arrival for arrival in found if arrival.region != self._target]
+        news = self._arrivals.receive(arrivals) if arrivals else 0
+        if len(keys) == COPIED_AT_ONCE:
+            self._copying = began_at, keys[-1]
+        else:
+            self.copied, self._copying, self._read_to = True, None, began_at
+            if began_at:
+                log.info("copied all rows of another region", source=self.source)
+        return news
 
-    def _copy(self, source: Source) -> int:
-        head = source.changes.head()
-        after: Key | None = None
-        copied = 0
-        while keys := source.store.keys(after, COPIED_AT_ONCE):
-            after = keys[-1]
-            arrivals = self._arrivals_of(source, keys)
-            copied += self._arrivals.receive(arrivals) if arrivals else 0
-        self.copied = True
-        self._read_to = self.position = head
-        if head:
-            log.info("copied all rows of another region", source=self.source, news=copied)
-            self._checkpoints.save(self.name, head)
-        return copied
-
-    def _arrivals_of(self, source: Source, keys: Sequence[Key]) -> list[Arrival]:
-        """What the source holds of the keys, but for this region's own rows."""
-        try:
-            stored = source.store.load(keys)
-            found = [arrival for key, rows in stored.items() for arrival in arrivals_of(key, rows)]
-        except InvariantViolated as exc:
-            raise Unavailable(f"the store of {self.source} is damaged: {exc}") from exc
-        return [arrival for arrival in found if arrival.region != self._target]
-
-    def _take_up(self, changes: Changes, settings: LinkSettings) -> None:
-        room = CARRIED_MAX - len(self._held)
-        if room <= 0:
+    def _take_up(self, changes: Changes, head: int, settings: LinkSettings) -> None:
+        room = min(HELD_MAX - len(self._held), CARRIED_MAX, head - self._read_to)
+        taken = changes.read(self._read_to, room) if room > 0 else []
+        if taken and taken[0].position > self._read_to + 1:  # the source has let go of what comes next
+            self.copied = False
             return
         now = self._now_s()
-        for change in changes.read(self._read_to, room):
+        for change in taken:
             self._read_to = change.position
             if change.region == self.source:
                 lag_ms = settings.lag_ms + self._random.random() * settings.jitter_ms
@@ -168,8 +175,10 @@ class Link:
 
     def _note_progress(self) -> None:
         """The checkpoint stands before the first change that is held back."""
+        if not self.copied and not self._held:
+            return
         position = min(change.position for _, change in self._held) - 1 if self._held else self._read_to
-        if position > self.position:
+        if position != self.position:
             self._checkpoints.save(self.name, position)
             self.position = position
 
@@ -205,7 +214,9 @@ class ReplicateConsumer:
         for link in self._links().values():
             try:
                 carried += link.carry()
-            except NotNow as exc:
+            except InvariantViolated:
+                raise  # of this region's own store
+            except PlayerStateError as exc:
                 self.stats.failures += 1
                 self.stats.last_error = f"{link.source}: {exc}"
         if carried:
@@ -215,13 +226,14 @@ class ReplicateConsumer:
 
     def tell(self, report: Report) -> None:
         """How much waits before each link."""
-        report.links = {link.source: link.waiting() for link in self._links().values()}
+        report.links = {link.source: link.waits for link in self._links().values()}
 
 
 class ResolveConsumer:
     """The resolver's queue -> resolve. What changed under its hands comes again later, a bounded number of times.
 
     When a region has been retired, it looks at every key once: some of them may hold what only that region has said.
+    As long as `waits_for` names something, nothing is resolved.
     """
 
     name: Stage = "resolve"
@@ -236,20 +248,24 @@ class ResolveConsumer:
         dead_letters: DeadLetters,
         clock: Clock,
         *,
+        waits_for: Callable[[], str] = str,
         random: Random | None = None,
     ) -> None:
         self.stats = StageStats()
+        self._waits_for = waits_for
         self._queue = queue
         self._resolve = resolve
         self._checkpoints = checkpoints
         self._swept = _sweep_name(())
-        self._sweep_after: Key | None = None
+        self._sweeping: tuple[str, Key | None] = ("", None)
         self._dead_letters = dead_letters
         self._clock = clock
         self._random = random or Random()  # noqa: S311 - jitter
 
     def step(self) -> int:
         """Take the next calls, and some of the keys that have to be looked at."""
+        if self._waits_for():
+            return 0
         swept = self._sweep()
         messages = self._queue.receive(self.batch_max, visibility_s=VISIBILITY_S)
         if not messages:
@@ -277,14 +293,15 @@ class ResolveConsumer:
         """Look at the next keys, if a retirement has called for that; how many."""
         name = _sweep_name(self._resolve.retired)
         if name == self._swept or self._checkpoints.load(name):
-            self._swept, self._sweep_after = name, None
+            self._swept = name
             return 0
-        keys = self._resolve.keys(self._sweep_after, self.batch_max)
+        sweeping, after = self._sweeping
+        keys = self._resolve.keys(after if sweeping == name else None, self.batch_max)
         if keys:
             resolved = self._resolve.handle(keys)
             self._tell(resolved.overspent)
             self._retry([Call(*key) for key in resolved.again])
-            self._sweep_after = keys[-1]
+            self._sweeping = name, keys[-1]
         else:
             self._checkpoints.save(name, 1)
         return len(keys)
@@ -295,17 +312,20 @@ class ResolveConsumer:
             log.warning("more was spent than there was", key=key.state_key, below=sum(below.values()))
             body, how_far = encode_call(key), ", ".join(f"{item or 'it'} by {n}" for item, n in below.items())
             reason = f"{key} is below its minimum ({how_far}): a retired region had spent what nobody knew of"
-            self._put_aside(body, "overspent", reason)
+            self._put_aside(body, "overspent", reason, key)
 
     def _retry(self, calls: Sequence[Call]) -> None:
         for call in calls:
             attempts = call.attempts + 1
-            body = encode_call(call.key, attempts)
             if attempts >= ATTEMPTS_MAX:
-                self._put_aside(body, "too_many_attempts", "The rows kept changing under the resolver")
+                reason = "The rows kept changing under the resolver"
+                self._put_aside(encode_call(call.key), "too_many_attempts", reason, call.key)
             else:
                 delay_s = min(BACKOFF_MIN_S * 2**attempts, BACKOFF_MAX_S) * (0.5 + self._random.random())
-                self._queue.send([body], delay_s=delay_s)
+                self._queue.send([encode_call(call.key, attempts)], delay_s=delay_s)
 
-    def _put_aside(self, body: bytes, code: str, reason: str) -> None:
-        self._dead_letters.put([dead_message(self.name, body, code, reason, self._clock.now_ms())])
+    def _put_aside(self, body: bytes, code: str, reason: str, key: Key | None = None) -> None:
+        letter = dead_message(self.name, body, code, reason, self._clock.now_ms())
+        if key is not None:  # so that it is found, and goes, with the player
+            letter = msgspec.structs.replace(letter, identity=Identity(RESOLVER, 0, *key))
+        self._dead_letters.put([letter])
