@@ -20,7 +20,7 @@ from playerstate.core.retirement import heir_of
 from playerstate.errors import RegionRefused, StartRefused, Unavailable
 from playerstate.folder import check_region_name, write_file
 from playerstate.runtime.clock import SystemClock
-from playerstate.runtime.regional import LinkSettings
+from playerstate.runtime.replication import LinkSettings
 
 FORMAT_VERSION = 1
 FILE = "deployment.json"

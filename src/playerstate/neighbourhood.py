@@ -15,7 +15,7 @@ from playerstate.errors import StartRefused, Unavailable
 from playerstate.folder import read_about
 from playerstate.ports.clock import Clock
 from playerstate.runtime.clock import SystemClock
-from playerstate.runtime.regional import Link, LinkSettings, link_name
+from playerstate.runtime.replication import Link, LinkSettings, link_name
 
 RESTORED_FILE = "restored.json"
 """It says that the folder comes from a backup, until what the region did since then is known."""

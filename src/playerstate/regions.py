@@ -21,7 +21,7 @@ import msgspec
 
 from playerstate.deployment import Deployment, Plan
 from playerstate.node import Node, Options
-from playerstate.runtime.regional import LinkSettings, link_name
+from playerstate.runtime.replication import LinkSettings, link_name
 
 SETTLE_POLL_S = 0.02
 

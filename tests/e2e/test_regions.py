@@ -22,7 +22,7 @@ from playerstate.deployment import Deployment, Region
 from playerstate.errors import StartRefused, Unavailable
 from playerstate.node import Node, Options
 from playerstate.regions import Regions, set_way
-from playerstate.runtime.regional import LinkSettings
+from playerstate.runtime.replication import LinkSettings
 
 NAMES = ["us-east-1", "eu-west-1", "ap-northeast-1"]
 US, EU, AP = NAMES

@@ -23,7 +23,7 @@ from playerstate.replay import SpreadReport, identity_of, replay, replay_spread
 from playerstate.replay.compare import read_history
 from playerstate.replay.explain import Amounts, amounts, deeds_in
 from playerstate.replay.patience import Patience
-from playerstate.runtime.regional import LinkSettings
+from playerstate.runtime.replication import LinkSettings
 
 FORMAT = EliteJournal()
 NAMES = ("us-east-1", "eu-west-1", "ap-northeast-1")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from playerstate.core.model import Identity, Key, Op, Update
-from playerstate.runtime.regional import LinkSettings
+from playerstate.runtime.replication import LinkSettings
 from playerstate.workload.last_writer_wins import LastWriterWins
 from playerstate.workload.ledger import APPLIED, INSUFFICIENT
 from playerstate.workload.lost_updates import Fate, count_losses, fate_of

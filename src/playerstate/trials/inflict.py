@@ -10,7 +10,7 @@ import msgspec
 from playerstate.deployment import Deployment, Plan
 from playerstate.regions import set_way
 from playerstate.runtime.crew import Role
-from playerstate.runtime.regional import LinkSettings
+from playerstate.runtime.replication import LinkSettings
 from playerstate.trials.clients import Client
 from playerstate.trials.faults import Fault
 from playerstate.trials.processes import RegionProcess

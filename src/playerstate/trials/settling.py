@@ -11,7 +11,7 @@ from playerstate.backends.sqlite.stream import SqliteCheckpoints
 from playerstate.client import RemoteNode
 from playerstate.deployment import Deployment
 from playerstate.errors import NotNow
-from playerstate.runtime.regional import link_name
+from playerstate.runtime.replication import link_name
 
 DRAIN_STEP_S = 1.0
 POLL_S = 0.05

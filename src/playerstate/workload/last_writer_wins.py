@@ -19,7 +19,7 @@ from itertools import count, permutations
 from typing import NamedTuple
 
 from playerstate.core.model import Identity, Json, Key, Update
-from playerstate.runtime.regional import LinkSettings
+from playerstate.runtime.replication import LinkSettings
 from playerstate.workload.ledger import APPLIED, EMPTY, INSUFFICIENT, Overspent, values_after
 from playerstate.workload.tape import Sent, Tape, Turned
 

@@ -14,7 +14,7 @@ from playerstate.core.version_vector import covers, parse_vector
 from playerstate.regions import Regions, set_way
 from playerstate.replay.compare import outcome_text
 from playerstate.replay.patience import Patience
-from playerstate.runtime.regional import LinkSettings
+from playerstate.runtime.replication import LinkSettings
 from playerstate.workload.compare import Seen
 from playerstate.workload.snapshot import cached_views, stored_views
 from playerstate.workload.tape import Sent, Tape, Turned

@@ -19,7 +19,7 @@ from playerstate.core.schema import Schema
 from playerstate.node import Options
 from playerstate.regions import Regions
 from playerstate.runtime.collector import calm_collector
-from playerstate.runtime.regional import LinkSettings
+from playerstate.runtime.replication import LinkSettings
 from playerstate.workload.last_writer_wins import LastWriterWins
 from playerstate.workload.life import Life
 from playerstate.workload.lost_updates import Losses, count_losses

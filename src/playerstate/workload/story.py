@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from playerstate.core.model import Json, Key, Op, Transition
-from playerstate.runtime.regional import LinkSettings
+from playerstate.runtime.replication import LinkSettings
 from playerstate.workload.recorder import LIMIT_S, Recorder
 from playerstate.workload.scenes import Scene
 

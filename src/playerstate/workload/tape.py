@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from playerstate.core.model import Identity, Update
-from playerstate.runtime.regional import LinkSettings
+from playerstate.runtime.replication import LinkSettings
 
 
 class Sent(NamedTuple):
