@@ -94,6 +94,22 @@ def test_readers_see_the_join_of_all_regions_rows() -> None:
     assert {(n.region, len(n.because)) for n in notices} == {(REGION, 1), ("elsewhere", 0)}
 
 
+def test_what_a_region_wrote_under_an_earlier_name_is_its_own() -> None:
+    """A region that was restored has another name; why its rows changed nobody else could tell."""
+    for predecessors, causes in (((), 0), (("earlier",), 1)):
+        world = World()
+        world.put_updates(add(5))
+        Apply(world.schema, "earlier", world.store, world.dead_letters, world.clock).handle(records(world))
+        groups = [Group(world.queues["audit"], Wants.EVERYTHING)]
+        parts = (world.store, world.cache, groups, world.clock)
+        projected = Project(world.schema, REGION, *parts, predecessors=predecessors).handle(
+            world.store.changes.read(0, 10)
+        )
+        (message,) = world.queues["audit"].receive(1, visibility_s=1)
+        (notice,) = decode_notices(message.body)
+        assert (len(notice.because), len(projected.freshness_ms)) == (causes, causes)
+
+
 NEWER = parse_schema(
     starter_schema().replace("version = 1", "version = 2")
     + '[keys.pets]\ntype = "set"\nedge = { label = "PET", to = "Animal" }\n'
