@@ -251,6 +251,7 @@ class Service(PlayerState):
         return {
             key.state_key: self._images.view(key, [self._images.read(key.state_key, body) for body in rows.values()])
             for key, rows in self._parts.store.load_player(player_id).items()
+            if key.state_key in self._schema.keys  # another region may have a newer one
         }
 
     def _took_effect(self, update: Update) -> bool:

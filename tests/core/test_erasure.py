@@ -16,7 +16,7 @@ from playerstate.core.batch import Batch, Item
 from playerstate.core.check import Checker
 from playerstate.core.erasure import ERASE_REASON_LENGTH_MAX, erase, erasure
 from playerstate.core.model import Effect, Key, Op, Outcome, Status, Update
-from playerstate.core.producers import ERASER_PREFIX, ERASERS_MAX
+from playerstate.core.producers import ERASER_PREFIX, ERASERS_MAX, RETENTION_MS
 from playerstate.core.replica import Replica
 from playerstate.core.row import Row, join_rows
 from playerstate.core.types import DATA_TYPES
@@ -146,6 +146,16 @@ def test_a_repeated_erasure_erases_nothing_that_came_after(cluster: Cluster) -> 
     for sequence in (1, 2):
         assert cluster.erase("a", "score", sequence=sequence) == Outcome(Status.APPLIED, duplicate=True)
     assert cluster.value("a", "score") == 5
+
+
+def test_who_erased_is_remembered_longer_than_any_producer(cluster: Cluster) -> None:
+    """Checkpoints may be lost, and a backup's stream is as old as the backup: an erasure can come again after days."""
+    assert cluster.erase("a", "score") == APPLIED
+    later = NOW_MS + RETENTION_MS + 60 * MINUTE_MS
+    for producer in ("new", "newer"):
+        cluster.send("a", update(SOMETHING["score"], producer=producer, sent_at=later), accepted_at=later)
+    assert cluster.erase("a", "score") == Outcome(Status.APPLIED, duplicate=True)
+    assert (cluster.value("a", "score"), cluster.row("a", "score").epoch) == (10, 1)
 
 
 def test_an_erasure_that_another_region_s_has_followed_is_still_known(cluster: Cluster) -> None:

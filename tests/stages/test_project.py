@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playerstate.backends.memory.queue import MemoryQueue
 from playerstate.core.groups import Wants
 from playerstate.core.model import Key
 from playerstate.core.replica import Replica, Write
-from playerstate.core.schema import parse_schema
+from playerstate.core.schema import Schema, parse_schema
 from playerstate.core.types import DATA_TYPES
-from playerstate.core.wire import decode_notices
+from playerstate.core.wire import decode_call, decode_notices
+from playerstate.folder import starter_schema
+from playerstate.runtime.consumers import ProjectConsumer
+from playerstate.stages.apply import Apply
 from playerstate.stages.project import NOTICES_PER_MESSAGE_MAX, Group, Project
+from playerstate.stages.resolve import Resolve
 from stages.world import REGION, World, add, records, update
 
-GOLD = Key("ada", "gold")
+GOLD, PETS = Key("ada", "gold"), Key("ada", "pets")
 
 
 def changed_world(*amounts: int) -> World:
@@ -85,6 +92,69 @@ def test_readers_see_the_join_of_all_regions_rows() -> None:
     assert (view.version, view.decoded()) == (f"elsewhere:1,{REGION}:1", 35)
     notices = [n for m in world.queues["audit"].receive(10, visibility_s=1) for n in decode_notices(m.body)]
     assert {(n.region, len(n.because)) for n in notices} == {(REGION, 1), ("elsewhere", 0)}
+
+
+def test_what_a_region_wrote_under_an_earlier_name_is_its_own() -> None:
+    """A region that was restored has another name; why its rows changed nobody else could tell."""
+    for predecessors, causes in (((), 0), (("earlier",), 1)):
+        world = World()
+        world.put_updates(add(5))
+        Apply(world.schema, "earlier", world.store, world.dead_letters, world.clock).handle(records(world))
+        groups = [Group(world.queues["audit"], Wants.EVERYTHING)]
+        parts = (world.store, world.cache, groups, world.clock)
+        projected = Project(world.schema, REGION, *parts, predecessors=predecessors).handle(
+            world.store.changes.read(0, 10)
+        )
+        (message,) = world.queues["audit"].receive(1, visibility_s=1)
+        (notice,) = decode_notices(message.body)
+        assert (len(notice.because), len(projected.freshness_ms)) == (causes, causes)
+
+
+NEWER = parse_schema(
+    starter_schema().replace("version = 1", "version = 2")
+    + '[keys.pets]\ntype = "set"\nedge = { label = "PET", to = "Animal" }\n'
+)
+
+
+def test_a_key_that_only_another_region_has_is_left_alone_until_the_schema_has_it() -> None:
+    """It holds up nothing, nobody is told; then cache, groups and resolver get it, also where the changes are gone."""
+    world, elsewhere = World(), "elsewhere"
+    retired = {elsewhere: REGION}
+    resolve = MemoryQueue(world.clock, Random(0))
+    groups = [Group(world.queues["link"], Wants.EDGES), Group(world.queues["audit"], Wants.EVERYTHING)]
+
+    def consumer(schema: Schema) -> ProjectConsumer:
+        stores = (world.store, world.cache, groups, world.clock)
+        project = Project(schema, REGION, *stores, resolve=resolve, retired=lambda: retired)
+        return ProjectConsumer(world.store.changes, world.checkpoints, project)
+
+    def told() -> set[str]:
+        found = [m for queue in world.queues.values() for m in queue.receive(100, visibility_s=1000)]
+        return {notice.state_key for message in found for notice in decode_notices(message.body)}
+
+    world.put_updates(add(5), update({"state_key": "pets", "op": "add", "elements": ["rex"]}))
+    gold, pets = records(world)
+    Apply(NEWER, elsewhere, world.store, world.dead_letters, world.clock).handle([pets])
+    world.apply.handle([gold])
+    world.cache.fill("ada", [], world.cache.begin_fill("ada"))  # which says that all else is unwritten
+    before = consumer(world.schema)
+    assert [before.step(), before.step()] == [2, 0]
+    assert set(world.cache.get_player("ada").views) == {"gold"}
+    assert told() == {"gold"}
+    assert Resolve(world.schema, REGION, world.store, world.clock).handle([PETS]).rows_written == 0
+    assert resolve.depth() == 0
+    world.store.changes.trim(world.store.changes.head())
+
+    after = consumer(NEWER)
+    while after.step():
+        pass
+    view = world.cache.get(PETS)
+    assert view is not None
+    assert (view.version, view.decoded()) == ("elsewhere:1", ["rex"])
+    assert told() == {"pets"}
+    world.clock.advance(1000)
+    assert [decode_call(m.body).key for m in resolve.receive(9, visibility_s=1)] == [PETS]
+    assert consumer(NEWER).step() == 0
 
 
 def test_a_view_that_no_row_explains_is_replaced() -> None:

@@ -6,14 +6,17 @@ from collections import Counter
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playerstate.core.fitting import ROW_BYTES_MAX
 from playerstate.core.model import Key
 from playerstate.core.resolution import RESOLVER
 from playerstate.core.row import Row
 from playerstate.core.version_vector import covers
 from playerstate.core.wire import row_readers
+from playerstate.stages import resolve
 from stages.regions import KEYS, REGIONS, SCHEMA, Regions
 from stages.world import update
 
@@ -156,6 +159,24 @@ def test_one_region_joins_what_is_concurrent() -> None:
     world.settle()
     assert world["c"].view(NAME) == before
     assert set(rows(world, "c", NAME)) == {"b", "c"}
+
+
+def test_a_join_that_no_row_can_hold_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers go on joining. A gift is written all the same: it is a step, and makes the row hardly larger."""
+    world = Regions()
+    for region in ("b", "c"):
+        world.send(region, update({"state_key": "name", "op": "set", "value": region}, producer=region))
+    world.send("c", update({"op": "subtract", "n": 4}, producer="c"))
+    world.carry("c", "b")
+    before, shown = rows(world, "b", NAME), world["b"].view(NAME)
+    largest = max(len(body) for body in world["b"].store.load([NAME])[NAME].values())
+    monkeypatch.setattr(resolve, "ROW_BYTES_MAX", largest)
+    assert world.resolve("b") == 1
+    assert rows(world, "b", GOLD)["b"].because != []
+    assert (rows(world, "b", NAME), world["b"].view(NAME)) == (before, shown)
+    monkeypatch.setattr(resolve, "ROW_BYTES_MAX", ROW_BYTES_MAX)
+    assert world.resolve("b") == 1
+    assert rows(world, "b", NAME)["b"].vector == {"b": 1, "c": 1}
 
 
 def test_a_row_that_changed_meanwhile_comes_again() -> None:

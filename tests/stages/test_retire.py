@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 from typing import Any
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from playerstate.backends.memory.dead_letters import MemoryDeadLetters
+from playerstate.backends.memory.queue import MemoryQueue
+from playerstate.backends.memory.stream import MemoryCheckpoints
 from playerstate.core.model import Key
-from playerstate.core.retirement import RETIRER, heir_of, overspent
+from playerstate.core.resolution import calls_for, concurrent
+from playerstate.core.retirement import RETIRER, heir_of, left_behind, overspent
 from playerstate.core.row import join_rows
 from playerstate.core.types import DATA_TYPES
+from playerstate.core.wire import decode_call, encode_call
+from playerstate.runtime.regional import ResolveConsumer
+from playerstate.stages.apply import Apply
 from stages.regions import KEYS, REGIONS, SCHEMA, Regions
 from stages.test_regions import BAG, GOLD, NAME, READERS, Command, commands, do, rows
 from stages.world import update
@@ -41,6 +49,11 @@ def look(world: Regions, region: str) -> dict[str, int]:
 
 def spend(n: int, **rest: Any) -> Any:
     return update({"op": "subtract", "n": n}, **rest)
+
+
+def called_for(world: Regions, region: str, key: Key) -> bool:
+    """Whether project would hand the key over to the region's resolver."""
+    return calls_for(rows(world, region, key), region, SCHEMA.keys[key.state_key], world[region].retired)
 
 
 def below_minimum(world: Regions, region: str, key: Key) -> dict[str, int]:
@@ -172,6 +185,56 @@ def test_of_the_living_one_joins() -> None:
     assert [world.resolve(region) for region in "cb"] == [0, 1]
     world.settle(without="a")
     assert rows(world, "c", NAME)["b"].vector == {"a": 1, "b": 1, "c": 1}
+
+
+def test_of_the_living_one_joins_also_what_the_gone_left_to_nobody() -> None:
+    """The row of a region that is gone stays, covered by another; it is no candidate, or nobody would join."""
+    world = Regions()
+    for region in REGIONS:
+        world.send(region, update({"state_key": "name", "op": "set", "value": region}, producer=region))
+        if region == "a":
+            world.carry("a", "b")
+    for source, target in (("c", "b"), ("a", "c"), ("b", "c")):
+        world.carry(source, target)
+    retired(world, gone="a", heir="c")
+    assert concurrent(rows(world, "b", NAME).values())
+    assert not left_behind(rows(world, "b", NAME), world["b"].retired)
+    assert [called_for(world, region, NAME) for region in "cb"] == [False, True]
+    assert [world.resolve(region) for region in "cb"] == [0, 1]
+    assert rows(world, "b", NAME)["b"].vector == {"a": 1, "b": 1, "c": 1}
+
+
+def test_what_is_below_its_minimum_is_told_by_a_call_too() -> None:
+    """A row that comes after every key was looked at is a call's; nothing can be done, but it has to be told."""
+    world = retired(Regions())
+    world.send("b", spend(4, producer="b"))
+    world.send("a", spend(10))
+    queue, letters = MemoryQueue(world.clock, Random(0)), MemoryDeadLetters()
+    resolver = ResolveConsumer(queue, world["a"].resolve, MemoryCheckpoints(), letters, world.clock)
+    while resolver.step():
+        pass
+    assert letters.list() == []
+    world.carry("b", "a")
+    world.resolve("a")
+    assert called_for(world, "a", GOLD)
+    queue.send([encode_call(GOLD)])
+    resolver.step()
+    (letter,) = letters.list()
+    assert (letter.stage, letter.code, decode_call(letter.body).key) == ("resolve", "overspent", GOLD)
+    assert "below its minimum (it by 4)" in letter.reason
+    world["a"].retired.clear()
+    assert not called_for(world, "a", GOLD)
+
+
+def test_copies_that_apply_has_kept_go_with_a_retirement() -> None:
+    """They were made before there was anything to take over."""
+    world = Regions()
+    a = world["a"]
+    heard = lambda: dict(a.retired)  # noqa: E731
+    a.apply = Apply(SCHEMA, "a", a.store, MemoryDeadLetters(), world.clock, kept_max=10, retired=heard)
+    assert world.send("a", spend(10)) == "refused:rights_elsewhere"
+    retired(world)
+    assert world.send("a", spend(10, sequence=2)) == "applied"
 
 
 @given(

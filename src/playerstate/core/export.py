@@ -34,7 +34,8 @@ class Export(msgspec.Struct, frozen=True):
     `history` has the latest transitions; where there are more, `history_before` is the time before which `history` goes
     on. `dead_letters` are those of updates whose first key is the player's; where there may be more,
     `dead_letters_after` is the letter after which `dead_letters` goes on. Edges are by label: `edges_out` lead from the
-    player, `edges_in` from other players to the vertex with this id, and are theirs.
+    player, `edges_in` from other players to the vertex with this id, and are theirs. `keys_unknown` are those of which
+    another region has written rows, which are held here too, and which the schema does not have: they cannot be read.
     """
 
     player_id: str
@@ -47,6 +48,7 @@ class Export(msgspec.Struct, frozen=True):
     edges_in: dict[str, list[str]]
     history_before: int | None = None
     dead_letters_after: str | None = None
+    keys_unknown: list[str] = []
 
 
 def exported_row(row: Row[Any]) -> ExportedRow:

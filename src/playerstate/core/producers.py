@@ -36,7 +36,7 @@ ERASER_PREFIX = "@erase:"
 """Of accept's own producers, those that only erase. Every erasure makes a memory forget all others."""
 
 RETENTION_MS = 48 * 3600 * 1000
-"""How long a producer is remembered: longer than any stream keeps a record."""
+"""How long a producer is remembered that is no eraser: longer than any stream keeps a record."""
 PRODUCERS_MAX = 256
 GAPS_MAX = 16
 REMEMBERED_REFUSALS_MAX = 32
@@ -213,8 +213,13 @@ def _below_first(part: Part, producer: str, sequence: int) -> Irregular | None:
 
 
 def _forget_old(part: Part, before: int) -> Part:
-    gone = [seen.sent_at for seen in part.producers.values() if seen.sent_at < before]
-    kept = {producer: seen for producer, seen in part.producers.items() if seen.sent_at >= before}
+    """Without the producers not seen since, but for erasers: a stream of any age may deliver an erasure again."""
+    kept = {
+        producer: seen
+        for producer, seen in part.producers.items()
+        if seen.sent_at >= before or producer.startswith(ERASER_PREFIX)
+    }
+    gone = [seen.sent_at for producer, seen in part.producers.items() if producer not in kept]
     return Part(max([part.horizon, *gone]), kept)
 
 

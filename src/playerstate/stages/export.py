@@ -34,27 +34,33 @@ class Exporter:
         """All of it but what is beyond the bounds of one answer, which says then where to go on."""
         history, history_before = self._history(player_id)
         letters, letters_after = self._letters(player_id)
+        keys, unknown = self._keys(player_id)
         labels = sorted({edge.label for edge in self._schema.edge_keys().values()})
         return Export(
             player_id,
             region,
             now,
-            self._keys(player_id),
+            keys,
             history,
             letters,
             {label: sorted(self._graph.targets([player_id], label).get(player_id, ())) for label in labels},
             {label: sorted(self._graph.sources([player_id], label).get(player_id, ())) for label in labels},
             history_before,
             letters_after,
+            unknown,
         )
 
-    def _keys(self, player_id: str) -> dict[str, ExportedKey]:
-        exported = {}
+    def _keys(self, player_id: str) -> tuple[dict[str, ExportedKey], list[str]]:
+        exported: dict[str, ExportedKey] = {}
+        unknown: list[str] = []
         for key, stored in self._store.load_player(player_id).items():
+            if key.state_key not in self._schema.keys:
+                unknown.append(key.state_key)  # of a region that has a newer schema
+                continue
             images = {region: self._images.read(key.state_key, body) for region, body in sorted(stored.items())}
             rows = {region: exported_row(image.row) for region, image in images.items()}
             exported[key.state_key] = ExportedKey(self._images.view(key, images.values()), rows)
-        return exported
+        return exported, sorted(unknown)
 
     def _history(self, player_id: str) -> tuple[list[Transition], int | None]:
         found: list[Transition] = []

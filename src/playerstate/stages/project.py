@@ -8,6 +8,9 @@
 The rows are read again, because a change is only one region's news and may be old by now; the join of what is visible
 is what readers should see. Everything here may be done twice: the cache takes only what is newer, and consumers know
 what they have seen by its version.
+
+Another region may have a newer schema already. Rows of keys that this region's does not have are left alone, and told
+of, so that they can be shown when it does.
 """
 
 from __future__ import annotations
@@ -48,10 +51,14 @@ class Group(NamedTuple):
 
 
 class Projected(NamedTuple):
-    """What a batch came to: views written, and for each update its age (ms) when readers could see it."""
+    """What a batch came to: views written, and for each update its age (ms) when readers could see it.
+
+    `left_alone` names the keys of which there were changes, and which the schema does not have.
+    """
 
     views_written: int
     freshness_ms: list[int]
+    left_alone: Collection[str] = ()
 
 
 class Project:
@@ -90,8 +97,16 @@ class Project:
         self._retired = retired
         self._images = Images(schema)
 
+    @property
+    def state_keys(self) -> Collection[str]:
+        """The keys of the schema."""
+        return self._schema.keys
+
     def handle(self, changes: Sequence[Change]) -> Projected:
         """Bring cache and queues up to a batch of changes, whole. Raises `NotNow` if it could not be finished."""
+        unknown = {change.key.state_key for change in changes} - self._schema.keys.keys()
+        if unknown:
+            changes = [change for change in changes if change.key.state_key not in unknown]
         read = self._images.read
         images = [read(change.key.state_key, change.new) for change in changes]
         news: dict[Key, dict[str, Image]] = {}
@@ -107,7 +122,19 @@ class Project:
             if messages:
                 queue.send(messages)
         ages = [visible_at - cause.accepted_at for notice in notices for cause in notice.because]
-        return Projected(views_written, ages)
+        return Projected(views_written, ages, unknown)
+
+    def handle_stored(self, names: Collection[str], after: Key | None, limit: int) -> Key | None:
+        """Bring cache and queues up to the stored rows of some state keys, as if all had just been written.
+
+        Looks at the next `limit` keys of the store beyond `after`; returns the last of them, None at the end. Raises
+        `NotNow` as `handle` does.
+        """
+        page = self._store.keys(after, limit)
+        wanted = [key for key in page if key.state_key in names]
+        rows = self._store.load(wanted) if wanted else {}
+        self.handle([Change(0, key, region, None, body) for key in rows for region, body in rows[key].items()])
+        return page[-1] if page else None
 
     def _notice(self, change: Change, image: Image, visible: _Visible) -> Notice:
         beside = visible[change.key]

@@ -55,10 +55,14 @@ class Resolve:
         self._readers = row_readers(schema)
 
     def handle(self, keys: Sequence[Key]) -> Resolved:
-        """Do what the keys' rows call for. Raises `NotNow` if it could not be done."""
+        """Do what the keys' rows call for. Raises `NotNow` if it could not be done.
+
+        Those that the schema does not have are left alone: another region may have a newer one.
+        """
         writes = []
         found: dict[Key, dict[str, int]] = {}
-        for key, stored in self._store.load(list(dict.fromkeys(keys))).items():
+        known = [key for key in dict.fromkeys(keys) if key.state_key in self._schema.keys]
+        for key, stored in self._store.load(known).items():
             replica, write = self._write_for(key, stored)
             if write is not None:
                 writes.append(write)
