@@ -41,7 +41,7 @@ def _collector_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_that_is_let_go_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A command that has opened the folder for a moment does not keep a node from starting."""
     signals = LettingGo(DataFolder(tmp_path / "data"))
-    assert serving.run(tmp_path / "data", None, THREADS, signals, as_json=False)
+    assert serving.run(tmp_path / "data", None, [], THREADS, signals, as_json=False)
     assert signals.looks == 2
     assert "Serving " in capsys.readouterr().out
 
@@ -52,7 +52,7 @@ def test_a_folder_that_is_not_let_go_is_refused(
     """When the time is over, with the reason."""
     monkeypatch.setattr(serving, "FOLDER_WAIT_S", 0.0)
     holder = DataFolder(tmp_path / "data")
-    assert not serving.run(tmp_path / "data", None, THREADS, SimpleQueue(), as_json=False)
+    assert not serving.run(tmp_path / "data", None, [], THREADS, SimpleQueue(), as_json=False)
     holder.close()
     out, err = capsys.readouterr()
     assert out == ""
@@ -67,6 +67,6 @@ def test_waiting_can_be_ended(
     holder = DataFolder(tmp_path / "data")
     signals: SimpleQueue[int] = SimpleQueue()
     signals.put(signal.SIGTERM)
-    assert serving.run(tmp_path / "data", None, THREADS, signals, as_json=False)
+    assert serving.run(tmp_path / "data", None, [], THREADS, signals, as_json=False)
     holder.close()
     assert capsys.readouterr().out == ""

@@ -53,6 +53,7 @@ def _document(node: PlayerState, export: Export) -> dict[str, Any]:
             state_key: {"version": key.view.version, "value": key.view.value, "rows": key.rows}
             for state_key, key in export.keys.items()
         },
+        "keys_unknown": export.keys_unknown,
         "history": [transition_as_data(transition) for transition in history],
         "dead_letters": [letter_with_body(letter) for letter in letters],
         "edges_out": export.edges_out,

@@ -36,7 +36,7 @@ def run(seed: int, steps: int, *, regions: int = 3, idle: Collection[int] = ()) 
     return Run(seed, steps, history, violations(history), world.trace, frozenset(idle))
 
 
-def shortest(failed: Run, *, regions: int = 3) -> Run:
+def shortest(failed: Run, *, regions: int = 3, tries_max: int = TRIES_MAX) -> Run:
     """A run of the same seed that is still wrong, with as few steps as a bounded search finds.
 
     First the end is cut off by halving; then steps are left out, many at a time, then fewer (Zeller and Hildebrandt
@@ -44,14 +44,14 @@ def shortest(failed: Run, *, regions: int = 3) -> Run:
     """
     best, tries = _cut_short(failed, regions)
     size = best.steps // 2
-    while size and tries < TRIES_MAX:
+    while size and tries < tries_max:
         active = [step for step in range(1, best.steps + 1) if step not in best.idle]
         for start in range(0, len(active), size):
             tries += 1
             tried = run(best.seed, best.steps, regions=regions, idle=best.idle | {*active[start : start + size]})
             if tried.violations:
                 best = tried
-            if tries >= TRIES_MAX:
+            if tries >= tries_max:
                 break
         size //= 2
     return best
