@@ -180,7 +180,8 @@ def test_a_planted_bug_is_found(
     assert short.violations
     assert short.steps <= found.steps
     assert run(short.seed, short.steps, idle=short.idle).violations == short.violations
-    told = f"seed {seed}, by {sorted(_named(found))}; {short.steps} steps, {len(short.trace)} of which matter, by {sorted(_named(short))}"
+    matter = f"{short.steps} steps, {len(short.trace)} of which matter"
+    told = f"seed {seed}, by {sorted(_named(found))}; {matter}, by {sorted(_named(short))}"
     record_property("found", told)
     print(told)
 
