@@ -17,12 +17,14 @@ from e2e.program import run
 from e2e.served import Served
 from playerstate.api import PlayerState
 from playerstate.core.answers import Accepted
-from playerstate.core.model import Outcome, Status
+from playerstate.core.model import Key, Outcome, Status
+from playerstate.core.wire import read_row_head
 from playerstate.deployment import Deployment, Region
 from playerstate.errors import StartRefused, Unavailable
 from playerstate.node import Node, Options
 from playerstate.regions import Regions, set_way
-from playerstate.runtime.replication import LinkSettings
+from playerstate.runtime import consumers
+from playerstate.runtime.replication import LinkSettings, link_name
 
 NAMES = ["us-east-1", "eu-west-1", "ap-northeast-1"]
 US, EU, AP = NAMES
@@ -231,6 +233,40 @@ def test_a_region_that_joins_later_gets_everything(tmp_path: Path) -> None:
     with Regions(tmp_path, [AP], options=THREADS) as regions:
         assert list(regions.nodes) == [US, EU, AP]
         assert [agreed(regions, f"p{n}")["gold"] for n in range(10)] == list(range(10))
+
+
+def test_changes_are_kept_for_a_region_that_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And let go of when it has taken them; in a region without updates of its own too."""
+    monkeypatch.setattr(consumers, "KEPT_AFTER_USE", 5)
+    monkeypatch.setattr(consumers, "TRIM_AT_ONCE", 5)
+    with Regions(tmp_path, NAMES[:2], options=THREADS) as regions:
+        us, eu = regions[US], regions[EU]
+        assert outcome(us.service, gold(1)).status is Status.APPLIED
+        agreed(regions)
+        carried = eu.parts.checkpoints.load(link_name(US, EU))
+        regions.cut(US, EU)
+        for _ in range(60):
+            assert outcome(us.service, gold(1)).status is Status.APPLIED
+        assert us.service.drain(timeout_s=LIMIT_S)
+        assert us.parts.changes.read(0, 1)[0].position <= carried + 1
+        regions.heal(US, EU)
+        agreed(regions)
+        deadline = time.monotonic() + LIMIT_S
+        while any(node.parts.changes.read(0, 1)[0].position < 2 for node in (us, eu)):
+            assert time.monotonic() < deadline, "nothing is let go of"
+            assert outcome(us.service, gold(1)).status is Status.APPLIED
+        assert agreed(regions)["gold"] > 60
+
+
+def test_an_update_stands_on_all_that_has_come(regions: Regions) -> None:
+    """Apply keeps rows in memory, and not beyond the arrival of others: what it writes contains them."""
+    key = Key("ada", "gold")
+    assert outcome(regions[US].service, gold(1)).status is Status.APPLIED
+    assert outcome(regions[AP].service, gold(2)).status is Status.APPLIED
+    agreed(regions)
+    assert outcome(regions[US].service, gold(4)).status is Status.APPLIED
+    (rows,) = regions[US].parts.store.load([key]).values()
+    assert read_row_head(rows[US]).vector.get(AP) == 1
 
 
 def test_a_skewed_clock(regions: Regions) -> None:

@@ -64,10 +64,13 @@ def test_again_and_again(tmp_path: Path) -> None:
     for n in range(1, 5):
         with Node(data, options=THREADS) as node:
             assert node.region == ("local" if n == 1 else f"local.{n}")
-            settled(node.service, gold(10), gold(1, "subtract"))
+            settled(node.service, gold(10), gold(1, "subtract"), gold(5, player=f"only in {n}"))
             assert node.service.get("ada", "gold").decoded() == 9 * n
             back_up(data, tmp_path / f"backup-{n}")
         restore(tmp_path / f"backup-{n}", data)
+    with Node(data, options=THREADS) as node:
+        for n in range(1, 5):  # the rights of every incarnation, also to what nobody has touched since
+            assert outcome(node.service, gold(5, "subtract", player=f"only in {n}")).status is Status.APPLIED
     assert restore(tmp_path / "backup-1", data).region == "local.6"
     with Node(data, options=THREADS) as node:
         assert node.service.get("ada", "gold").decoded() == 9
