@@ -21,7 +21,7 @@ demo: setup ## start everything, send a life-like load, compare what came of it
 	$(BIN)/playerstate demo
 
 test: setup ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: setup ## check style
 	$(BIN)/ruff format --check .

@@ -6,6 +6,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+os.environ.pop("COLUMNS", None)  # how wide a table is must not hang on who runs the tests, and in which process
+
 # several classes inherit one law, which Hypothesis would take for a mistake; a slow machine is no failure
 _EASY = (HealthCheck.differing_executors, HealthCheck.too_slow)
 
