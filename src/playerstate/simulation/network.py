@@ -59,6 +59,7 @@ class Network:
         if not changes:
             return 0
         Replicate(source.name, target.store).handle(changes)
+        target.apply.forget_kept()
         self._carried[link] = changes[-1].position
         self._tell(changes)
         return len(changes)

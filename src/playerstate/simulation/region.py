@@ -30,6 +30,8 @@ from playerstate.stages.resolve import Resolve
 REPEAT_SHARE = 0.1
 """Of the messages that queues deliver, how many they deliver again."""
 BATCH_MAX = 8
+KEPT_MAX = 6
+"""How many rows apply keeps in memory: they are stale when another process, or the resolver, has written since."""
 ATTEMPTS_MAX = 10_000
 """A crash in the middle costs a message an attempt, and here there are many."""
 
@@ -82,7 +84,7 @@ class SimRegion:
         store, cache = self._mortal(self.store, self.cache, slow=("commit", "put"))
 
         def retired() -> dict[str, str]:
-            return self.retired
+            return dict(self.retired)  # as it is now
 
         changes, stream, checkpoints = self._mortal(self.store.changes, self.stream, self.checkpoints)
         graph, audit, letters = self._mortal(self.graph, self.audit, self.dead_letters)
@@ -90,10 +92,10 @@ class SimRegion:
         self.accept = Accept(schema, stream, clock, Lanes(f"{self.name}.{self.boots}", 1))
         self.resolve = Resolve(schema, self.name, store, clock, retired=retired)
         groups = [Group(link_queue, Wants.EDGES), Group(audit_queue, Wants.EVERYTHING)]
-        apply = Apply(schema, self.name, store, letters, clock, retired=retired)
+        self.apply = Apply(schema, self.name, store, letters, clock, kept_max=KEPT_MAX, retired=retired)
         project = Project(schema, self.name, store, cache, groups, clock, resolve=resolve_queue, retired=retired)
         self.consumers: dict[str, Consumer] = {
-            "apply": ApplyConsumer(stream, checkpoints, apply, changes),
+            "apply": ApplyConsumer(stream, checkpoints, self.apply, changes),
             "project": ProjectConsumer(changes, checkpoints, project),
             "link": QueueConsumer("link", link_queue, Link(schema, graph).handle, letters, clock),
             "audit": QueueConsumer("audit", audit_queue, Record(audit).handle, letters, clock),
