@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,12 +45,16 @@ class Regions:
         if regions:
             self.deployment = Deployment.make(path, regions)
         self.nodes: dict[str, Node] = {}
+        added = set(regions) - before.keys()
         with contextlib.ExitStack() as opened:
-            # what could not be started must not be waited for by the others
-            opened.callback(self._take_back, set(regions) - before.keys())
-            for name in self.deployment.plan().living():
-                folder = self.deployment.folder_of(name)
-                self.nodes[name] = opened.enter_context(Node(folder, schema_text=schema_text, options=options))
+            try:
+                for name in self.deployment.plan().living():
+                    folder = self.deployment.folder_of(name)
+                    self.nodes[name] = opened.enter_context(Node(folder, schema_text=schema_text, options=options))
+            except BaseException:
+                # what could not be started must not be waited for by the others
+                self.deployment.change(lambda plan: plan.without_unborn(added))
+                raise
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -98,11 +102,6 @@ class Regions:
                 return True
             time.sleep(SETTLE_POLL_S)
         return False
-
-    def _take_back(self, added: Collection[str]) -> None:
-        """Have the plan forget what was added and has never run."""
-        if added and any(not region.marker for region in self.deployment.plan().regions.values()):
-            self.deployment.change(lambda plan: plan.without_unborn(added))
 
     def _heads(self) -> dict[str, int]:
         return {name: node.parts.changes.head() for name, node in self.nodes.items()}

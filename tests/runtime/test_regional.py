@@ -478,3 +478,14 @@ def test_what_waits_is_not_resolved() -> None:
     assert (resolver.queue.depth(), resolver.store.loaded) == (1, 0)
     resolver.waits = ""
     assert resolver.consumer.step() > 0
+
+
+def test_a_row_of_the_source_that_nobody_wrote_is_no_reason_to_stop(way: OneWay) -> None:
+    """It is the source's trouble, and told as that."""
+    way.write(KEYS[0], 1)
+    way.link.carry()
+    (read,) = way.source.load(KEYS[:1]).values()
+    damaged = Write(KEYS[0], THERE, f"{THERE}:1", f"{THERE}:2", read[THERE], b"\xc1")
+    assert way.source.commit([[damaged]]) == [True]
+    with pytest.raises(Unavailable, match="the store of there is damaged"):
+        way.link.carry()

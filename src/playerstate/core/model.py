@@ -66,6 +66,11 @@ class Update(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, fro
         """The key that orders and identifies the update."""
         return self.ops[0].key
 
+    @property
+    def identity(self) -> Identity:
+        """What makes a retry harmless."""
+        return Identity(self.producer, self.sequence, *self.first_key)
+
 
 class Identity(NamedTuple):
     """What makes a retry harmless."""

@@ -2,11 +2,13 @@
 
 Four things are done, each only as long as there is cause for it, so that regions that do them all come to rest:
 
+- **Inheriting.** The heir of a region that is gone takes over its rights: a step too (see `retirement`).
 - **Giving.** A region that holds rights which others want gives them: a step of its own, for its part changes.
 - **Joining.** Of rows that are concurrent, one region makes one row that contains them all, so that readers need not
   join at every read, and what was concurrent is on record. It is no step: regions that join each other's rows end with
   equal vectors. One region does it, the first by name of those that have a row.
-- **Following.** A row that was left behind by an erasure joins the higher epoch.
+- **Following.** A row that was left behind by an erasure joins the higher epoch, and one that lacks what only a region
+  has said that is gone joins that.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class ReplayFormat(Protocol):
 
 def identity_of(update: Update) -> Identity:
     """What makes a retry of the update harmless."""
-    return Identity(update.producer, update.sequence, *update.first_key)
+    return update.identity
 
 
 def load_formats() -> dict[str, EntryPoint]:

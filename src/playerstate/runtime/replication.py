@@ -126,7 +126,9 @@ class Link:
         now = self._now_s()
         due = [change for at, change in self._held if at <= now]
         if due:
-            self._replicate.handle(due)
+            with self._reading():
+                arrivals = self._replicate.arrivals(due)
+            self._arrivals.receive(arrivals)
             self._held = deque((at, change) for at, change in self._held if at > now)
         return len(due)
 

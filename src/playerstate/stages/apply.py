@@ -22,7 +22,7 @@ import structlog
 from playerstate.core.batch import Batch, Group, Item
 from playerstate.core.check import FUTURE_MAX_MS, Checker, check_not_from_the_future
 from playerstate.core.erasure import is_erasure
-from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Status, Update
+from playerstate.core.model import DeadLetter, Key, Outcome, Status, Update
 from playerstate.core.producers import recall
 from playerstate.core.replica import Replica
 from playerstate.core.resolution import inherit
@@ -269,7 +269,7 @@ def _letter(
     letter_id = f"stream-{position:016d}" if index is None else f"stream-{position:016d}-{index:04d}"
     identity = None
     if isinstance(update, Update) and update.ops and update.producer:
-        identity = Identity(update.producer, update.sequence, *update.first_key)
+        identity = update.identity
     return DeadLetter(letter_id, "apply", now, error.code, str(error), body, identity)
 
 

@@ -26,9 +26,13 @@ class Replicate:
 
     def handle(self, changes: Sequence[Change]) -> int:
         """Carry the latest of each row; returns how many were news. Raises `NotNow` if it could not be done."""
-        latest: dict[Key, bytes] = {change.key: change.new for change in changes if change.region == self._source}
-        arrivals = [arrival for key, body in latest.items() for arrival in arrivals_of(key, {self._source: body})]
+        arrivals = self.arrivals(changes)
         return self._target.receive(arrivals) if arrivals else 0
+
+    def arrivals(self, changes: Sequence[Change]) -> list[Arrival]:
+        """What there is to carry of them. Raises `InvariantViolated` for a row of the source that nobody wrote."""
+        latest: dict[Key, bytes] = {change.key: change.new for change in changes if change.region == self._source}
+        return [arrival for key, body in latest.items() for arrival in arrivals_of(key, {self._source: body})]
 
 
 def arrivals_of(key: Key, rows: Mapping[str, bytes]) -> list[Arrival]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from playerstate.core.model import Identity, Key, Reason, Status, Update
-from playerstate.core.resolution import RESOLVER
 from playerstate.core.version_vector import parse_vector
 from playerstate.simulation import checkers as simulated
 from playerstate.simulation.history import Committed
@@ -29,9 +28,9 @@ def answered(facts: Facts) -> Iterator[str]:
 
     Says nothing of updates that were never acknowledged.
     """
-    recorded = {_identity_of(c): _told(c) for c in _updates(facts) if c.cause.of is None}
+    recorded = {_identity_of(c): _told(c) for c in facts.history.processed() if c.cause.of is None}
     for sent in facts.history.sent:
-        identity = identity_of(sent.update)
+        identity = sent.update.identity
         told = {region: outcomes.get(identity, "") for region, outcomes in facts.outcomes.items()}
         answers = set(told.values())
         if len(answers) != 1 or not answers <= FORESEEN:
@@ -55,8 +54,8 @@ def explained(facts: Facts) -> Iterator[str]:
     for place in sorted(steps.keys() | expected):
         if steps[place] != (place in expected):
             yield f"step {place} was taken {int(place in expected)} times and is recorded {steps[place]} times"
-    sent = {identity_of(sent.update) for sent in facts.history.sent}
-    for identity, times in Counter((_identity_of(c), c.key) for c in _updates(facts)).items():
+    sent = {sent.update.identity for sent in facts.history.sent}
+    for identity, times in Counter((_identity_of(c), c.key) for c in facts.history.processed()).items():
         if times > 1:
             yield f"{identity} is recorded {times} times"
         if identity[0] not in sent:
@@ -136,15 +135,10 @@ def violations(facts: Facts) -> list[str]:
     return found + [f"{check.__name__}: {what}" for check in SIMULATED for what in check(facts.history)]
 
 
-def identity_of(update: Update) -> Identity:
-    """What makes a retry of it harmless."""
-    return Identity(update.producer, update.sequence, *update.first_key)
-
-
 def _applied(facts: Facts) -> Iterator[Update]:
     """The updates that their own region answers as applied, each client's in its order."""
     for sent in facts.history.sent:
-        if facts.outcomes[sent.region].get(identity_of(sent.update)) == APPLIED:
+        if facts.outcomes[sent.region].get(sent.update.identity) == APPLIED:
             yield sent.update
 
 
@@ -154,10 +148,6 @@ def _differing(facts: Facts, expected: dict[Key, Any]) -> Iterator[str]:
             shown = finals[key].view if key in finals else None
             if shown != value:
                 yield f"{key} in {region} is {shown}, but what was applied comes to {value}"
-
-
-def _updates(facts: Facts) -> Iterator[Committed]:
-    return (committed for committed in facts.history.committed if committed.cause.producer != RESOLVER)
 
 
 def _identity_of(committed: Committed) -> Identity:

@@ -15,7 +15,7 @@ from random import Random
 from playerstate.deployment import Deployment
 from playerstate.errors import PlayerStateError, StartRefused
 from playerstate.simulation.history import History, Sent
-from playerstate.trials.checkers import APPLIED, identity_of, violations
+from playerstate.trials.checkers import APPLIED, violations
 from playerstate.trials.clients import Client
 from playerstate.trials.facts import Facts
 from playerstate.trials.faults import Fault, draw
@@ -159,7 +159,7 @@ class Trials:
                 node.close()
 
     def _look(self, facts: Facts, players: list[str]) -> None:
-        asked = [identity_of(sent.update) for sent in facts.history.sent]
+        asked = [sent.update.identity for sent in facts.history.sent]
         for region, found in look_at_all(self.processes, players, asked).items():
             facts.history.finals[region] = found.finals
             facts.history.committed += found.recorded

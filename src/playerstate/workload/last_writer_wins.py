@@ -82,7 +82,7 @@ class LastWriterWins:
         except Overspent:
             self.outcomes[INSUFFICIENT] += 1
             return INSUFFICIENT
-        identity = Identity(update.producer, update.sequence, *update.first_key)
+        identity = update.identity
         before = {key: items[key].contains if key in items else frozenset() for key in after}
         self.booked[identity] = Booked(update, before)
         for key, value in after.items():

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
 
-from playerstate.core.model import Identity, Json, Key, Op, Update
+from playerstate.core.model import Json, Key, Op, Update
 from playerstate.workload.compare import Expected, Trace
 
 APPLIED = "applied"
@@ -43,7 +43,7 @@ class Ledger:
             after = {first: self.value(first)}  # nothing but the row that remembers the refusal
         self._values |= after
         self._outcomes[outcome] += 1
-        identity = Identity(update.producer, update.sequence, *first)
+        identity = update.identity
         for key in after:
             self._traces[Trace(identity, key)] = outcome
         return outcome
