@@ -10,10 +10,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec import structs
 
 from builders import KEY, NOW_MS, cause, transition
 from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together, walk
-from playerstate.core.model import Cause, Effect, Key, Status, Transition
+from playerstate.core.model import Cause, Effect, Key, Side, Status, Transition
 from playerstate.ports.audit import Audit
 
 
@@ -70,6 +71,19 @@ class AuditSuite(Suite, ABC):
         full = transition(4, player_id="o'brien 玩家", state_key="gold coins", causes=causes, epoch=3)
         audit.append([full])
         assert audit.history("o'brien 玩家") == [full]
+
+    def test_joins_are_told_apart_by_their_versions(self, audit: Audit) -> None:
+        """They take no step, so their steps do not tell; what each side had comes back as it was."""
+        sides = [Side("eu-west-1", "eu-west-1:1", '{"swörd":1}'), Side("us-east-1", "us-east-1:2", "")]
+        joins = [
+            structs.replace(
+                transition(1), first=0, last=0, causes=[], sides=sides, version=f"eu-west-1:{n},us-east-1:2"
+            )
+            for n in (1, 2)
+        ]
+        audit.append(joins)
+        audit.append(joins)
+        assert sorted(audit.history("anna"), key=lambda join: join.version) == joins
 
     @pytest.mark.parametrize(
         "json",

@@ -53,6 +53,17 @@ class QueueSuite(Suite, ABC):
         """Nothing waits, nothing is received, nothing is dead."""
         assert (queue.depth(), queue.receive(10, visibility_s=30), list(queue.dead())) == (0, [], [])
 
+    def test_a_delayed_message_comes_when_its_time_has_come(self, queue: QueueWithDead, clock: ManualClock) -> None:
+        """Not before, and others are not held up by it; it waits all the while."""
+        queue.send([b"later"], delay_s=2.5)
+        queue.send([b"now"])
+        clock.advance(2_499)
+        assert [message.body for message in queue.receive(10, visibility_s=30)] == [b"now"]
+        assert queue.depth() == 2
+        clock.advance(1)
+        (message,) = queue.receive(10, visibility_s=30)
+        assert (message.body, message.attempt) == (b"later", 1)
+
     def test_every_message_is_received(self, queue: QueueWithDead) -> None:
         """Each message is received with its body, whatever that is; equal bodies are messages of their own."""
         bodies = [b"a", b"b", b"a", b"", b"\x00\xff{", bytes(range(256)) * 1024]
