@@ -9,16 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playerstate.backends.memory.queue import MemoryQueue
+from playerstate.backends.memory.store import MemoryStore
 from playerstate.core.groups import Wants
 from playerstate.core.model import Key
 from playerstate.core.replica import Replica, Write
 from playerstate.core.schema import Schema, parse_schema
 from playerstate.core.types import DATA_TYPES
-from playerstate.core.wire import decode_call, decode_notices
+from playerstate.core.wire import decode_call, decode_notices, encode_record, encode_update
 from playerstate.folder import starter_schema
 from playerstate.runtime.consumers import ProjectConsumer
 from playerstate.stages.apply import Apply
 from playerstate.stages.project import NOTICES_PER_MESSAGE_MAX, Group, Project
+from playerstate.stages.replicate import Replicate
 from playerstate.stages.resolve import Resolve
 from stages.world import REGION, World, add, records, update
 
@@ -110,6 +112,40 @@ def test_what_a_region_wrote_under_an_earlier_name_is_its_own() -> None:
         assert (len(notice.because), len(projected.freshness_ms)) == (causes, causes)
 
 
+def test_groups_are_told_of_views_and_not_of_one_regions_row() -> None:
+    """Of concurrent rows the join, with all its steps; and before a write what others had, but not the write itself."""
+    world, elsewhere, there = World(), "elsewhere", MemoryStore()
+
+    def arrive(body: bytes) -> None:
+        """The other region processes an update, and its rows come here."""
+        world.put_on_stream(body)
+        record = records(world)[-1]
+        Apply(world.schema, elsewhere, there, world.dead_letters, world.clock).handle([record])
+        Replicate(elsewhere, world.store).handle(there.changes.read(0, 10))
+
+    arrive(encode_record(world.clock.now_ms(), [encode_update(add(7, producer="there"))]))
+    arrive(encode_record(world.clock.now_ms(), [encode_update(add(8, producer="there", sequence=2))]))
+    here = MemoryStore()
+    world.put_updates(add(5))
+    Apply(world.schema, REGION, here, world.dead_letters, world.clock).handle(records(world)[-1:])
+    Replicate(REGION, world.store).handle(here.changes.read(0, 10))
+    world.project.handle(world.store.changes.read(0, 10))
+    (message,) = world.queues["audit"].receive(1, visibility_s=1)
+    told = {notice.version: (notice.before, notice.after, notice.total) for notice in decode_notices(message.body)}
+    assert {version: (bytes(before), bytes(after), total) for version, (before, after, total) in told.items()} == {
+        "elsewhere:1": (b"5", b"12", 2),
+        "elsewhere:2": (b"12", b"20", 3),
+        "local:1": (b"15", b"20", 3),
+    }
+    Replicate(REGION, there).handle(here.changes.read(0, 10))
+    arrive(encode_record(world.clock.now_ms(), [encode_update(add(1, producer="there", sequence=3))]))
+    world.queues["audit"].delete([message.receipt])
+    world.project.handle(world.store.changes.read(0, 10))  # late: the other region's row has seen this one's write
+    messages = world.queues["audit"].receive(9, visibility_s=1)
+    own = [notice for message in messages for notice in decode_notices(message.body) if notice.region == REGION]
+    assert {(bytes(notice.before), bytes(notice.after)) for notice in own} == {(b"0", b"5")}
+
+
 NEWER = parse_schema(
     starter_schema().replace("version = 1", "version = 2")
     + '[keys.pets]\ntype = "set"\nedge = { label = "PET", to = "Animal" }\n'
@@ -152,6 +188,7 @@ def test_a_key_that_only_another_region_has_is_left_alone_until_the_schema_has_i
     assert view is not None
     assert (view.version, view.decoded()) == ("elsewhere:1", ["rex"])
     assert told() == {"pets"}
+    assert resolve.receive(9, visibility_s=1) == []  # a conflict is left alone for a while
     world.clock.advance(1000)
     assert [decode_call(m.body).key for m in resolve.receive(9, visibility_s=1)] == [PETS]
     assert consumer(NEWER).step() == 0
