@@ -56,6 +56,35 @@ class StageStats(msgspec.Struct):
     last_error: str = ""
 
 
+class VerificationStats(msgspec.Struct):
+    """What verification has seen since its process started.
+
+    Of `changes_checked` changes, `right_within_s` says by age in seconds ("1", "5", "60", "300") how many could be seen
+    in the cache by then, and `changes_judged` how many were looked at or have become right before; `misses` were not in
+    the cache at all, which is no fault. `shed` were not looked at, because too many waited. `keys_compared` is by place
+    (`cache`, `graph`, `region:NAME`), `findings` by `place:kind`, `repairs` by what became of them; `not_checked` says
+    why something was left out, and how often. `suspects` are disagreements that are not confirmed yet, `open` are
+    findings that have not been put right. `sweep_keys` is how far the present walk through everything has come,
+    `sweeps` how many were finished, and `sweep_s` how long the last one took.
+    """
+
+    changes_checked: int = 0
+    changes_judged: dict[str, int] = {}
+    right_within_s: dict[str, int] = {}
+    misses: int = 0
+    shed: int = 0
+    waiting: int = 0
+    keys_compared: dict[str, int] = {}
+    findings: dict[str, int] = {}
+    repairs: dict[str, int] = {}
+    not_checked: dict[str, int] = {}
+    suspects: int = 0
+    open: int = 0
+    sweep_keys: int = 0
+    sweeps: int = 0
+    sweep_s: float = 0.0
+
+
 class Stats(msgspec.Struct):
     """What a node has done since it started. Freshness is from accepted to visible in the cache, in milliseconds.
 
@@ -70,3 +99,4 @@ class Stats(msgspec.Struct):
     dead_letters: int
     rows_written: int
     links: dict[str, int] = {}
+    verification: VerificationStats = msgspec.field(default_factory=VerificationStats)

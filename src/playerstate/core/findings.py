@@ -1,0 +1,66 @@
+"""Findings: where what should agree does not, and what became of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from playerstate.core.model import Key
+
+
+class Kind(StrEnum):
+    """How something stands to the store. All but `LAGGING` are findings."""
+
+    LAGGING = "lagging"
+    """An older version, as is to be expected for a while."""
+    STALE = "stale"
+    """An older version that has been stuck for too long."""
+    MISSING = "missing"
+    """Nothing, where something is claimed to be, or has to be by now."""
+    DIVERGED = "diverged"
+    """The same version, and something else."""
+    ORPHAN = "orphan"
+    """Something of which the store has nothing."""
+    AHEAD = "ahead"
+    """A version that the store does not contain."""
+
+
+class Repair(StrEnum):
+    """What became of a finding."""
+
+    REPAIRED = "repaired"
+    GONE = "gone"
+    """It had changed by itself when it was about to be repaired."""
+    FAILED = "failed"
+    """The part did not take the repair; it is found again, and tried again."""
+    LEFT = "left"
+    """Nothing was done: repairing is switched off, or it cannot be told what is right."""
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A disagreement that was confirmed, and recorded once. It holds versions and no values.
+
+    `place` is where it was found: `cache`, `graph`, `store`, or `region:NAME` for another region's copy of this
+    region's row. Times are in ms: when it was `first_seen_at`, and when it was confirmed, `found_at`, and put right,
+    `repaired_at`. `expected` and `found` are versions (in the graph: totals); `detail` says what is wrong in words.
+    """
+
+    finding_id: str
+    region: str
+    place: str
+    kind: Kind
+    player_id: str
+    state_key: str
+    expected: str
+    found: str
+    first_seen_at: int
+    found_at: int
+    detail: str = ""
+    repair: Repair = Repair.LEFT
+    repaired_at: int = 0
+
+    @property
+    def key(self) -> Key:
+        """The key that it is about."""
+        return Key(self.player_id, self.state_key)

@@ -1,0 +1,111 @@
+"""What can be set for a node beside its game's schema: `settings.toml` in the data folder, read anew when it changes.
+
+    [verification]
+    sample_keys = 100
+
+    [retention]
+    dead_letters_days = 14
+
+What the file does not say has its default. The classes here are the list of all settings, with units at the end of the
+names.
+"""
+
+from __future__ import annotations
+
+import threading
+import tomllib
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from playerstate.errors import StartRefused
+
+FILE = "settings.toml"
+
+log = structlog.get_logger(__name__)
+
+
+class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a node checks what it has.
+
+    Every `sample_every_s` it compares so many random keys as `sample_keys` says, each of the store, the cache and the
+    graph. Beside that it walks through everything, in no more than `sweep_share` of one core's time. Something older
+    than the store is stale once it has been stuck for `*_stale_after_s`; until then it lags. `repair` says whether what
+    is found is put right.
+    """
+
+    enabled: bool = True
+    repair: bool = True
+    sample_every_s: float = 5.0
+    sample_keys: int = 100
+    sweep_share: float = 0.05
+    cache_stale_after_s: float = 15.0
+    graph_stale_after_s: float = 30.0
+    region_stale_after_s: float = 300.0
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long things are kept, and how much of them: whichever is reached first.
+
+    What a stage has still to process is kept in any case.
+    """
+
+    history_days: float = 365.0
+    history_bytes_max: int = 50_000_000_000
+    findings_days: float = 365.0
+    dead_letters_days: float = 14.0
+    stream_hours: float = 24.0
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings."""
+
+    verification: Verification = Verification()
+    retention: Retention = Retention()
+
+
+def parse_settings(text: str) -> Settings:
+    """Read the text of a settings file. Raises `StartRefused`, saying what is wrong and where."""
+    try:
+        return msgspec.convert(tomllib.loads(text), Settings, strict=True)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as exc:
+        raise StartRefused(f"The settings are wrong: {exc}") from exc
+
+
+class SettingsFile:
+    """The settings of a data folder. Any thread may ask for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int, int] | None = None
+        self._settings = self._read()
+
+    def current(self) -> Settings:
+        """What the file says now, or said last where it cannot be read now."""
+        with self._lock:
+            if self._stamp() != self._seen:
+                try:
+                    self._settings = self._read()
+                except StartRefused as exc:
+                    self._seen = self._stamp()
+                    log.warning("the settings cannot be read; what they said last holds", error=str(exc))
+            return self._settings
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            about = self._path.stat()
+        except OSError:
+            return None
+        return about.st_mtime_ns, about.st_ino, about.st_size
+
+    def _read(self) -> Settings:
+        self._seen = self._stamp()
+        try:
+            text = self._path.read_text("utf-8")
+        except FileNotFoundError:
+            return Settings()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise StartRefused(f"{self._path} cannot be read: {exc}") from exc
+        return parse_settings(text)
