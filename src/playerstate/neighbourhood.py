@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from playerstate.deployment import Deployment, Region
 from playerstate.errors import StartRefused, Unavailable
 from playerstate.folder import read_about
 from playerstate.ports.clock import Clock
+from playerstate.ports.replication import Copies
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.replication import Link, LinkSettings, link_name
 
@@ -24,6 +25,30 @@ RESTORED_FILE = "restored.json"
 def is_regional(folder: Path) -> bool:
     """Whether rows of other regions may stand beside those of the region in a folder."""
     return Deployment.around(folder) is not None or bool(read_about(folder).predecessors)
+
+
+class _Copies(NamedTuple):
+    """`Copies` in another region's folder."""
+
+    region: str
+    owner: str
+    store: SqliteStore
+    checkpoints: SqliteCheckpoints | _NotThere
+
+    def passed(self) -> int:
+        """How far the way to that region has come."""
+        return self.checkpoints.load(link_name(self.owner, self.region))
+
+    def load(self, player_ids: Sequence[str]) -> list[dict[str, bytes]]:
+        """The copies of the owner's rows."""
+        return [
+            {
+                key.state_key: rows[self.owner]
+                for key, rows in self.store.load_player(player_id).items()
+                if self.owner in rows
+            }
+            for player_id in player_ids
+        ]
 
 
 class _Opened(NamedTuple):
@@ -60,6 +85,7 @@ class Neighbourhood:
         self._ready = False
         self._links: dict[str, Link] = {}
         self._others: dict[str, SqliteCheckpoints] = {}
+        self._stores: dict[str, SqliteStore] = {}
         self._opened = contextlib.ExitStack()
         self._lock = threading.Lock()
 
@@ -95,6 +121,36 @@ class Neighbourhood:
             if other != self._region
         ]
         return min(positions, default=self._store.changes.head())
+
+    def copies(self) -> list[Copies]:
+        """The other regions' stores, as far as they can be reached from here."""
+        found: list[Copies] = []
+        for other in self._others_living():
+            if not self._is_cut(other):
+                with contextlib.suppress(Unavailable):  # it has never run, or is being moved
+                    found.append(_Copies(other, self._region, self._store_of(other), self._checkpoints_of(other)))
+        return found
+
+    def cut_off(self) -> list[str]:
+        """The other regions that cannot be reached from here."""
+        return [other for other in self._others_living() if self._is_cut(other)]
+
+    def _others_living(self) -> list[str]:
+        return [name for name in self._deployment.plan().living() if name != self._region] if self._deployment else []
+
+    def _is_cut(self, other: str) -> bool:
+        if self._deployment is None:
+            return False
+        plan = self._deployment.plan()
+        return plan.way(self._region, other).cut or plan.way(other, self._region).cut
+
+    def _store_of(self, other: str) -> SqliteStore:
+        with self._lock:
+            if other not in self._stores:
+                store = SqliteStore(self._folder_of(other) / "store.db", there_already=True)
+                self._opened.callback(store.close)
+                self._stores[other] = store
+            return self._stores[other]
 
     def waits_for(self) -> str:
         """Why the region may not take a step, if it may not.

@@ -34,6 +34,7 @@ from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.logs import log_to_stderr
 from playerstate.runtime.socket_server import SocketServer
 from playerstate.service import Parts, Service
+from playerstate.settings import SettingsFile
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.wiring import FolderParts, consumers
 from playerstate.workers import CrewHandle, WorkerProcess
@@ -70,6 +71,7 @@ class Node:
             region = _region_of(deployment, path, options.region)
             folder = DataFolder(path, region=region)
             opened.callback(folder.close)
+            self._settings = SettingsFile(path)
             self._clock = deployment.clock_of(folder.region) if deployment else SystemClock()
             self.schema = folder.schema(schema_text)
             self.region = folder.region
@@ -139,6 +141,8 @@ class Node:
         lags: dict[Stage, int] = {name: queue.depth() for name, queue in parts.queues.items()}
         lags["apply"] = parts.stream.head() - parts.checkpoints.load("apply")
         lags["project"] = parts.store.changes.head() - parts.checkpoints.load("project")
+        verification = reports[Role.LINK].verification
+        lags["verify"] = verification.waiting
         links = reports[Role.APPLY].links
         if self._around:
             lags["replicate"] = sum(links.values())
@@ -150,6 +154,7 @@ class Node:
             parts.dead_letters.count(),
             reports[Role.APPLY].rows_written,
             links,
+            verification,
         )
 
     def close(self) -> None:
@@ -201,7 +206,7 @@ class Node:
             return crew
 
         def threads(role: Role, on_progress: Callable[[], None] = lambda: None) -> CrewHandle:
-            made = consumers(role, self.schema, self.region, self._parts, graph, self._around)
+            made = consumers(role, self.schema, self.region, self._parts, graph, self._around, self._settings.current)
             crew = Crew(made, on_progress=on_progress)
             crew.start()
             return keep(role, crew)

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from playerstate.backends.sqlite.audit import SqliteAudit
 from playerstate.backends.sqlite.dead_letters import SqliteDeadLetters
+from playerstate.backends.sqlite.findings import SqliteFindings
 from playerstate.backends.sqlite.queue import SqliteQueue
 from playerstate.backends.sqlite.store import SqliteStore
 from playerstate.backends.sqlite.stream import SqliteCheckpoints, SqliteStream
 from playerstate.backends.valkey.cache import ValkeyCache
+from playerstate.core.findings import CACHE, GRAPH
 from playerstate.core.groups import Wants
 from playerstate.core.model import Stage
 from playerstate.core.schema import Schema
+from playerstate.core.suspicions import Suspicions
 from playerstate.neighbourhood import Neighbourhood
+from playerstate.ports.clock import Clock
+from playerstate.ports.findings import Findings
 from playerstate.ports.graph import Graph
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
 from playerstate.runtime.crew import Role
 from playerstate.runtime.regional import ReplicateConsumer, ResolveConsumer
+from playerstate.runtime.verifying import VerifyConsumer
+from playerstate.settings import Settings
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
+from playerstate.stages.inquiry import Inquiry
 from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
+from playerstate.stages.repairs import Repairs
 from playerstate.stages.resolve import Resolve
+from playerstate.stages.verify import Verified, Verify
 
 CONSUMER_GROUPS: dict[Stage, Wants] = {"link": Wants.EDGES, "audit": Wants.EVERYTHING}
 """The consumer groups that every node has, by the name of the stage that is fed."""
@@ -61,6 +72,7 @@ class FolderParts:
     queues: dict[Stage, SqliteQueue]
     audit: SqliteAudit
     dead_letters: SqliteDeadLetters
+    findings: SqliteFindings
 
     @classmethod
     def open(cls, path: Path, cache_url: str, *, regional: bool = False) -> FolderParts:
@@ -87,6 +99,7 @@ class FolderParts:
                 },
                 keep(SqliteAudit(path / "audit.db")),
                 keep(SqliteDeadLetters(path / "dead-letters.db")),
+                keep(SqliteFindings(path / "findings.db")),
             )
             opened.pop_all()
             return parts
@@ -100,6 +113,7 @@ class FolderParts:
             self.cache,
             self.audit,
             self.dead_letters,
+            self.findings,
         ]
         for part in [*fixed, *self.queues.values()]:
             part.close()
@@ -110,6 +124,35 @@ def doorbell_path(folder: Path, role: Role) -> Path:
     return folder / f"{role}.bell"
 
 
+def verified(parts: FolderParts, graph: Graph, neighbourhood: Neighbourhood | None) -> Verified:
+    """What verification compares."""
+    found = Verified(parts.store, parts.store.changes, parts.checkpoints, parts.cache, graph, parts.audit)
+    if neighbourhood is None:
+        return found
+    return found._replace(copies=neighbourhood.copies, cut_off=neighbourhood.cut_off)
+
+
+def inquiry(
+    schema: Schema, region: str, compared: Verified, findings: Findings, clock: Clock, settings: Callable[[], Settings]
+) -> Inquiry:
+    """An inquiry with suspects of its own."""
+
+    def stale_after_ms(place: str) -> float:
+        found = settings().verification
+        by_place = {CACHE: found.cache_stale_after_s, GRAPH: found.graph_stale_after_s}
+        return by_place.get(place, found.region_stale_after_s) * 1000
+
+    return Inquiry(
+        region,
+        Verify(schema, region, compared),
+        Repairs(schema, region, compared, clock),
+        findings,
+        clock,
+        Suspicions(stale_after_ms),
+        repairs_wanted=lambda: settings().verification.repair,
+    )
+
+
 def consumers(
     role: Role,
     schema: Schema,
@@ -117,6 +160,7 @@ def consumers(
     parts: FolderParts,
     graph: Graph | None = None,
     neighbourhood: Neighbourhood | None = None,
+    settings: Callable[[], Settings] = Settings,
 ) -> list[Consumer]:
     """The consumers of a crew. `LINK` needs the graph; one of several regions needs its neighbourhood."""
     clock = neighbourhood.clock if neighbourhood else SystemClock()
@@ -170,6 +214,10 @@ def consumers(
             if graph is None:
                 raise ValueError("link needs the graph")
             link = Link(schema, graph).handle
+            compared = verified(parts, graph, neighbourhood)
             return [
-                QueueConsumer("link", parts.queues["link"], link, parts.dead_letters, clock, linger_s=LINK_LINGER_S)
+                QueueConsumer("link", parts.queues["link"], link, parts.dead_letters, clock, linger_s=LINK_LINGER_S),
+                VerifyConsumer(
+                    compared, inquiry(schema, region, compared, parts.findings, clock, settings), clock, settings
+                ),
             ]

@@ -49,3 +49,13 @@ def key(player_id: str = "anna", state_key: str = "gold") -> Key:
 def fresh_player() -> str:
     """A player that no other test, and no other example of the same test, speaks of."""
     return f"player {next(_numbers)}"
+
+
+def everybody(cache: Cache) -> set[str]:
+    """All players that a walk through the cache meets."""
+    found, cursor = cache.players("", 100)
+    met = set(found)
+    while cursor:
+        found, cursor = cache.players(cursor, 100)
+        met |= set(found)
+    return met

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from conformance.cache_base import key, view
+from conformance.cache_base import everybody, key, view
 from playerstate.backends.memory.cache import MemoryCache
 from playerstate.backends.valkey.cache import ValkeyCache
 from playerstate.core.model import View
@@ -81,7 +81,7 @@ class CacheMachine(RuleBasedStateMachine):
     @invariant()
     def hold_the_same(self) -> None:
         """Whatever can be read is the same."""
-        assert set(self.memory.players()) == set(self.valkey.players())
+        assert everybody(self.memory) == everybody(self.valkey)
         for player_id in PLAYERS:
             assert self.memory.get_player(player_id) == self.valkey.get_player(player_id)
             for state_key in KEYS:

@@ -48,7 +48,7 @@ def test_links_lead_somewhere(guide: Path) -> None:
 def test_the_picture_shows_the_stages_in_the_code(name: str) -> None:
     """What stands in the picture is a stage of the code or a place between stages, and all of them are there."""
     picture = next(block.text for block in blocks(read(name)) if "accept -> " in block.text)
-    nodes = {node.strip(" |+-\n") for node in re.split(r"->|\n", picture)} - {""}
+    nodes = {node.strip(" |+-\n") for node in re.split(r"<->|->|: |\n", picture)} - {""}
     assert nodes - PLACES == set(get_args(Stage))
     assert nodes >= PLACES
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 
 import msgspec
@@ -24,6 +25,8 @@ class Kind(StrEnum):
     """Something of which the store has nothing."""
     AHEAD = "ahead"
     """A version that the store does not contain."""
+    OVERSPENT = "overspent"
+    """A value below its minimum: a region was retired that had spent what its heir did not know of."""
 
 
 class Repair(StrEnum):
@@ -36,6 +39,15 @@ class Repair(StrEnum):
     """The part did not take the repair; it is found again, and tried again."""
     LEFT = "left"
     """Nothing was done: repairing is switched off, or it cannot be told what is right."""
+
+
+CACHE, GRAPH, STORE = "cache", "graph", "store"
+"""Places; another region's copies are at `copies_in(region)`."""
+
+
+def copies_in(region: str) -> str:
+    """The place of the copies that another region holds of this region's rows."""
+    return f"region:{region}"
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -64,3 +76,14 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     def key(self) -> Key:
         """The key that it is about."""
         return Key(self.player_id, self.state_key)
+
+
+def finding_id(found_at: int, place: str, key: Key) -> str:
+    """An id that sorts by the time (ms) at which something was found; the same finding has the same one."""
+    digest = hashlib.sha256(f"{place}\0{key.player_id}\0{key.state_key}".encode()).hexdigest()
+    return f"{first_id_at(found_at)}-{digest[:12]}"
+
+
+def first_id_at(found_at: int) -> str:
+    """What sorts before the ids of all findings from a time (ms) on, and behind those from before it."""
+    return f"{max(found_at, 0):015d}"

@@ -226,7 +226,7 @@ class Transition(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     epoch: int = 0
 
 
-Stage: TypeAlias = Literal["accept", "apply", "project", "link", "audit", "replicate", "resolve"]
+Stage: TypeAlias = Literal["accept", "apply", "project", "link", "audit", "replicate", "resolve", "verify"]
 
 
 class DeadLetter(msgspec.Struct, omit_defaults=True, frozen=True):

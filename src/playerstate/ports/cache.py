@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from random import Random
 from typing import NamedTuple, Protocol
 
 from playerstate.core.model import Key, View
+from playerstate.core.snapshots import Inspected
 
 
 class Put(Enum):
@@ -43,6 +45,22 @@ class Cache(Protocol):
         """Write views whatever the cache holds. Only for what was found to be wrong."""
         ...
 
+    def repair(self, key: Key, version: str, view: View | None) -> bool:
+        """Replace, or delete for None, what was found to be wrong, if the cache still holds exactly this version of it.
+
+        "" stands for no version at all. Returns whether it was done. A player of whom something was deleted is not
+        complete any more.
+        """
+        ...
+
+    def versions(self, keys: Sequence[Key]) -> list[str | None]:
+        """At which version each key is held: None for a miss, "" for one that is claimed to be unwritten."""
+        ...
+
+    def inspect(self, player_ids: Sequence[str]) -> list[Inspected]:
+        """Everything that is there of each player, as it lies there."""
+        ...
+
     def get(self, key: Key) -> View | None:
         """The view, None for a miss. A key that is known to be unwritten is a view with the version ""."""
         ...
@@ -66,8 +84,15 @@ class Cache(Protocol):
         """
         ...
 
-    def players(self) -> Iterator[str]:
-        """The players that the cache holds something of, in no order; some twice perhaps."""
+    def players(self, cursor: str, limit: int) -> tuple[list[str], str]:
+        """Some of the players that the cache holds something of, about `limit`, and the cursor to go on with.
+
+        A walk begins and ends with "". It meets every player that is there all the time, in no order, some twice.
+        """
+        ...
+
+    def sample(self, limit: int, random: Random) -> list[str]:
+        """Players that the cache holds something of, at random; at most `limit`, some twice perhaps."""
         ...
 
     def clear(self) -> None:

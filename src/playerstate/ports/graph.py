@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from playerstate.core.model import Key
 from playerstate.core.schema import Edge
+from playerstate.core.snapshots import PlayerEdges
 
 
 class EdgesOfKey(NamedTuple):
@@ -38,6 +39,17 @@ class Graph(Protocol):
         """The total that the graph has of a key (0: none), and the key's targets, sorted."""
         ...
 
+    def inspect(self, player_ids: Sequence[str]) -> list[PlayerEdges]:
+        """All that is there of each player, each player's at one moment."""
+        ...
+
+    def repair(self, key: Key, total: int, edges: EdgesOfKey | None) -> bool:
+        """Make a key's edges those given, or none and no total for None, if the graph's total is still this one.
+
+        Total and edges change in one step, and the total may fall. Returns whether it was done.
+        """
+        ...
+
     def targets(self, player_ids: Sequence[str], label: str) -> dict[str, set[str]]:
         """For each player, the vertices that edges of a label lead to."""
         ...
@@ -48,6 +60,10 @@ class Graph(Protocol):
 
     def friends_of_friends(self, player_id: str, label: str, limit: int) -> list[str]:
         """The vertices two edges away that are neither the player nor one edge away; sorted, at most `limit`."""
+        ...
+
+    def players(self, after: str, limit: int) -> list[str]:
+        """The next players that are vertices, in the order of their ids."""
         ...
 
     def keys(self, after: str, limit: int) -> list[Key]:

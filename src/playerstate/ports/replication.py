@@ -17,6 +17,23 @@ class Arrival(NamedTuple):
     body: bytes
 
 
+class Copies(Protocol):
+    """Another region's store, as this region may look at it: the copies of its own rows that have come there."""
+
+    @property
+    def region(self) -> str:
+        """The region that holds them."""
+        ...
+
+    def passed(self) -> int | None:
+        """Up to which position of this region's changes everything has been carried there; None if nobody knows."""
+        ...
+
+    def load(self, player_ids: Sequence[str]) -> list[dict[str, bytes]]:
+        """Of each player, the copies of this region's rows, by state key. Raises `Unavailable`."""
+        ...
+
+
 class Arrivals(Protocol):
     """The side of a store that takes other regions' rows.
 

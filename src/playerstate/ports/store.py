@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 from typing import NamedTuple, Protocol
 
 from playerstate.core.model import Key
@@ -46,6 +47,14 @@ class Store(Protocol):
 
     def keys(self, after: Key | None, limit: int) -> list[Key]:
         """The next keys in the order of player and state key, for walking through everything."""
+        ...
+
+    def sample(self, limit: int, random: Random) -> list[Key]:
+        """Keys of rows at random, each row as likely as any other; at most `limit`, some twice perhaps."""
+        ...
+
+    def count(self) -> int:
+        """About how many rows there are."""
         ...
 
 

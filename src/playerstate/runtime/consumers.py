@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from playerstate.core.answers import StageStats
+from playerstate.core.answers import StageStats, VerificationStats
 from playerstate.core.model import DeadLetter, Key, Notice, Stage
 from playerstate.core.wire import decode_notices, encode_notices
 from playerstate.errors import InvalidUpdate, PlayerStateError
@@ -52,6 +52,7 @@ class Report(msgspec.Struct):
     applied_to: int = 0
     freshness_ms: dict[str, int] = msgspec.field(default_factory=dict)
     links: dict[str, int] = msgspec.field(default_factory=dict)
+    verification: VerificationStats = msgspec.field(default_factory=VerificationStats)
 
 
 class Consumer(Protocol):

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
-from playerstate.core.model import Json, Notice
+from playerstate.core.comparison import targets_of
+from playerstate.core.model import Notice
 from playerstate.core.schema import Schema
 from playerstate.ports.graph import EdgesOfKey, Graph
 
 
 def edges_of(notice: Notice, schema: Schema) -> EdgesOfKey | None:
-    """The edges that a key makes at the version that a notice tells of; None for a key that never makes any.
-
-    A set leads to each of its elements, a register to its value if that is a text.
-    """
+    """The edges that a key makes at the version that a notice tells of; None for a key that never makes any."""
     spec = schema.keys.get(notice.state_key)
     if spec is None or spec.edge is None:
         return None
-    value: Json = msgspec.json.decode(notice.after)
-    targets = value if spec.type == "set" else [value]
-    return EdgesOfKey(notice.key, spec.edge, notice.total, [target for target in targets if isinstance(target, str)])
+    return EdgesOfKey(notice.key, spec.edge, notice.total, targets_of(spec, notice.after))
 
 
 class Link:

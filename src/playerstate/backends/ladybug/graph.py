@@ -17,6 +17,7 @@ from playerstate.backends.ladybug.database import Database
 from playerstate.backends.ladybug.tables import declare_tables
 from playerstate.core.model import Key
 from playerstate.core.schema import Edge, Schema
+from playerstate.core.snapshots import Led, PlayerEdges
 from playerstate.errors import InvariantViolated
 from playerstate.ports.graph import EdgesOfKey
 
@@ -24,6 +25,10 @@ BUFFER_POOL_BYTES = 128 * 1024 * 1024
 
 TRANSACTION_EDGES_MAX = 20_000
 """A sync of more edges takes several transactions, each of whole keys: Ladybug keeps a transaction in memory."""
+
+
+INSPECTED_AT_ONCE = 10
+"""Players of one transaction, for which whoever writes has to wait."""
 
 
 class _Synced(NamedTuple):
@@ -39,6 +44,7 @@ class LadybugGraph:
 
     def __init__(self, folder: Path, schema: Schema, *, buffer_pool_bytes: int = BUFFER_POOL_BYTES) -> None:
         self._edges = frozenset(schema.edge_keys().values())
+        self._state_keys = sorted(schema.edge_keys())
         self._kinds = {
             label: sorted(edge.to for edge in self._edges if edge.label == label)
             for label in {edge.label for edge in self._edges}
@@ -66,6 +72,48 @@ class LadybugGraph:
             had = self._synced([key]).get(key)
             return (had.total, sorted(self._targets_of(key, had.edge))) if had else (0, [])
 
+    def inspect(self, player_ids: Sequence[str]) -> list[PlayerEdges]:
+        """All that is there of each player, some players at a time."""
+        found: list[PlayerEdges] = []
+        for start in range(0, len(player_ids), INSPECTED_AT_ONCE):
+            some = player_ids[start : start + INSPECTED_AT_ONCE]
+            keys = [Key(player_id, state_key) for player_id in some for state_key in self._state_keys]
+            with self._database.transaction():
+                had = self._synced(keys) if keys else {}
+                edges = [self._edges_of(player_id) for player_id in some]
+            totals: list[dict[str, int]] = [
+                {name: had[Key(player_id, name)].total for name in self._state_keys if Key(player_id, name) in had}
+                for player_id in some
+            ]
+            found += map(PlayerEdges, totals, edges)
+        return found
+
+    def _edges_of(self, player_id: str) -> list[Led]:
+        return [
+            Led(state_key or "", edge, target)
+            for edge in self._edges
+            for state_key, target in self._database.run(
+                query("player_edges", label=edge.label, kind=edge.to), {"player": player_id}
+            )
+        ]
+
+    def repair(self, key: Key, total: int, edges: EdgesOfKey | None) -> bool:
+        """Make a key's edges those given, or none and no total for None, if the graph's total is still this one."""
+        with self._database.transaction():
+            had = self._synced([key]).get(key)
+            if (had.total if had else 0) != total:
+                return False
+            for edge in self._edges:
+                self._database.run(
+                    query("delete_all_edges", label=edge.label, kind=edge.to),
+                    {"player": key.player_id, "key": key.state_key},
+                )
+            if edges is not None:
+                self._write([edges], {})
+            elif had is not None:
+                self._database.run(query("delete_synced"), {"id": synced_id(key)})
+            return True
+
     def targets(self, player_ids: Sequence[str], label: str) -> dict[str, set[str]]:
         """For each player, the vertices that edges of a label lead to."""
         return self._one_hop("targets", player_ids, label)
@@ -84,6 +132,10 @@ class LadybugGraph:
                 rows = self._database.run(query("friends_of_friends", label=label, kind=kind), parameters)
                 found.update(vertex for (vertex,) in rows)
         return sorted(found)[:limit]
+
+    def players(self, after: str, limit: int) -> list[str]:
+        """The next players that are vertices, in the order of their ids."""
+        return [vertex for (vertex,) in self._database.run(query("players"), {"after": after, "limit": limit})]
 
     def keys(self, after: str, limit: int) -> list[Key]:
         """The next keys that the graph has edges or a total of, in the order of their ids `player#key`."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from itertools import count
 from queue import Empty, SimpleQueue
+from random import Random
 
 import msgspec
 
 from playerstate.core.model import Key, View
+from playerstate.core.snapshots import Entry, Inspected
 from playerstate.core.version_vector import Order, compare, parse_vector
 from playerstate.errors import Unavailable
 from playerstate.ports.cache import CachedPlayer, Put
@@ -54,20 +57,34 @@ class MemoryCache:
                 self._write(view)
 
     def repair(self, key: Key, version: str, view: View | None) -> bool:
-        """Replace, or delete for None, a view that the cache still holds at exactly this version."""
+        """Replace, or delete for None, what was found to be wrong, if it still has exactly this version."""
         with self._lock:
-            player = self._players.get(key.player_id)
-            held = player.views.get(key.state_key) if player else None
-            if player is None or held is None or held.version != version:
+            player = self._players.get(key.player_id, _Player())
+            held = player.views.get(key.state_key)
+            if (held.version if held else "") != version:
                 return False
             if view is not None:
                 self._write(view)
-            else:
-                del player.views[key.state_key]
+            elif key.player_id in self._players:
+                player.views.pop(key.state_key, None)
                 player.complete, player.token = False, None
                 if not player.views:
                     del self._players[key.player_id]
             return True
+
+    def versions(self, keys: Sequence[Key]) -> list[str | None]:
+        """At which version each key is held."""
+        views = [self.get(key) for key in keys]
+        return [view.version if view else None for view in views]
+
+    def inspect(self, player_ids: Sequence[str]) -> list[Inspected]:
+        """Everything that is there of each player. Nobody can write to it past its calls."""
+        return [
+            Inspected(
+                {name: Entry(view.version, bytes(view.value)) for name, view in found.views.items()}, found.complete
+            )
+            for found in map(self.get_player, player_ids)
+        ]
 
     def get(self, key: Key) -> View | None:
         """The view, None for a miss; a key known to be unwritten has the version "" and the value null."""
@@ -112,10 +129,17 @@ class MemoryCache:
         next(views)  # a generator that was begun gives its place back however it ends
         return views
 
-    def players(self) -> Iterator[str]:
-        """The players that the cache holds something of, in no order."""
+    def players(self, cursor: str, limit: int) -> tuple[list[str], str]:
+        """The next players, and where to go on. The cursor is the last of them."""
         with self._lock:
-            return iter(list(self._players))
+            page = nsmallest(limit, (player_id for player_id in self._players if player_id > cursor))
+        return page, page[-1] if len(page) == limit else ""
+
+    def sample(self, limit: int, random: Random) -> list[str]:
+        """Players at random."""
+        with self._lock:
+            players = sorted(self._players)
+        return random.choices(players, k=limit) if players else []
 
     def clear(self) -> None:
         """Forget everything."""

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from playerstate.core.model import Key
 from playerstate.core.schema import Edge
+from playerstate.core.snapshots import Led, PlayerEdges
 from playerstate.ports.graph import EdgesOfKey
 
 _PLAYER = "Player"
@@ -49,6 +50,32 @@ class MemoryGraph:
             synced = self._synced.get(key)
             return (synced.total, sorted(synced.targets)) if synced else (0, [])
 
+    def inspect(self, player_ids: Sequence[str]) -> list[PlayerEdges]:
+        """All that is there of each player. Nobody can write to it past its calls."""
+        with self._lock:
+            return [
+                PlayerEdges(
+                    {key.state_key: synced.total for key, synced in found.items()},
+                    [Led(key.state_key, synced.edge, end) for key, synced in found.items() for end in synced.targets],
+                )
+                for found in [
+                    {key: synced for key, synced in self._synced.items() if key.player_id == player_id}
+                    for player_id in player_ids
+                ]
+            ]
+
+    def repair(self, key: Key, total: int, edges: EdgesOfKey | None) -> bool:
+        """Make a key's edges those given, or none and no total for None, if the graph's total is still this one."""
+        with self._lock:
+            before = self._synced.get(key)
+            if (before.total if before else 0) != total:
+                return False
+            if before:
+                self._count(key, self._synced.pop(key), -1)
+            if edges is not None:
+                self._sync(edges)
+            return True
+
     def targets(self, player_ids: Sequence[str], label: str) -> dict[str, set[str]]:
         """For each player, the vertices that edges of a label lead to."""
         with self._lock:
@@ -65,6 +92,13 @@ class MemoryGraph:
             near = self._out.get((label, player_id), Counter())
             far = {end.id for middle in near if middle.kind == _PLAYER for end in self._out.get((label, middle.id), ())}
             return nsmallest(limit, far - {end.id for end in near} - {player_id})
+
+    def players(self, after: str, limit: int) -> list[str]:
+        """The next players that make edges or are led to, in the order of their ids."""
+        with self._lock:
+            makers = {key.player_id for key in self._synced}
+            led_to = {end.id for ends in self._out.values() for end in ends if end.kind == _PLAYER}
+            return nsmallest(limit, (player_id for player_id in makers | led_to if player_id > after))
 
     def keys(self, after: str, limit: int) -> list[Key]:
         """The next keys that the graph has edges or a total of, in the order of their ids `player#key`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
+from random import Random
 from typing import NamedTuple
 
 from playerstate.backends.memory.log import Log
@@ -71,6 +72,17 @@ class MemoryStore:
         with self._lock:
             start = bisect_right(self._order, after) if after else 0
             return self._order[start : start + limit]
+
+    def sample(self, limit: int, random: Random) -> list[Key]:
+        """Keys of rows at random."""
+        with self._lock:
+            rows = [key for key in self._order for _ in self._rows[key]]
+        return random.choices(rows, k=limit) if rows else []
+
+    def count(self) -> int:
+        """How many rows there are."""
+        with self._lock:
+            return sum(map(len, self._rows.values()))
 
     def _bodies(self, key: Key) -> dict[str, bytes]:
         return {region: stored.body for region, stored in self._rows.get(key, {}).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from random import Random
 
 from playerstate.backends.sqlite.database import Database, insert_many
 from playerstate.core.model import Key
@@ -25,6 +26,8 @@ _LOAD_KEY = "SELECT range_key, body FROM rows WHERE player_id = ? AND range_key 
 _LOAD_PLAYER = "SELECT range_key, body FROM rows WHERE player_id = ?"
 _ROW = "SELECT version_vector, body FROM rows WHERE player_id = ? AND range_key = ?"
 _NEXT_PLAYER = "SELECT player_id FROM rows WHERE player_id > ? ORDER BY player_id LIMIT 1"
+_LAST_ROW = "SELECT max(rowid) FROM rows"
+_NUMBERED_ROW = "SELECT player_id, range_key FROM rows WHERE rowid = ?"
 _RANGE_KEYS = "SELECT range_key FROM rows WHERE player_id = ?"
 
 _JUST_AFTER_HASH = "$"  # the character after `#`: `gold$` lies beyond every `gold#<region>`
@@ -108,6 +111,18 @@ class SqliteStore:
             player_id = found[0][0]
             keys += self._keys_of(player_id)
         return keys[:limit]
+
+    def sample(self, limit: int, random: Random) -> list[Key]:
+        """Keys of rows at random: rows are never deleted, so that their numbers have no gaps."""
+        with self._database.reading() as connection:
+            (last,) = connection.execute(_LAST_ROW).fetchone()
+            numbers = [random.randint(1, last) for _ in range(limit)] if last else []
+            found = [connection.execute(_NUMBERED_ROW, (number,)).fetchone() for number in numbers]
+        return [Key(row[0], row[1].partition("#")[0]) for row in found if row is not None]
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return int(self._database.read(_LAST_ROW)[0][0] or 0)
 
     def close(self) -> None:
         """Close the file."""

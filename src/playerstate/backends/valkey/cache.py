@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
+from random import Random
 
 from msgspec import Raw
 
@@ -17,6 +18,7 @@ from playerstate.backends.valkey.connections import Argument, Connections
 from playerstate.backends.valkey.scripts import Script
 from playerstate.backends.valkey.watch import watch
 from playerstate.core.model import Key, View
+from playerstate.core.snapshots import Entry, Inspected
 from playerstate.errors import StartRefused
 from playerstate.ports.cache import CachedPlayer, Put
 
@@ -25,6 +27,8 @@ BATCH_BYTES_MAX = 4_000_000
 """What one script takes at once: while it runs, nobody else is served."""
 
 SCAN_COUNT = 1000
+LOOKED_AT_ONCE = 500
+"""Of how many keys one script tells the versions."""
 
 _PUTS = {ord("w"): Put.WRITTEN, ord("s"): Put.STALE, ord("c"): Put.CONCURRENT}
 _UNWRITTEN = Raw(b"null")
@@ -69,11 +73,36 @@ class ValkeyCache:
             self._write(scripts.REPLACE, batch)
 
     def repair(self, key: Key, version: str, view: View | None) -> bool:
-        """Replace, or delete for None, a view that the cache still holds at exactly this version."""
+        """Replace, or delete for None, what was found to be wrong, if it still has exactly this version."""
         replacement = () if view is None else (view.version, bytes(view.value))
         return bool(
             self._connections.run(scripts.REPAIR, 1, hash_of(key.player_id), key.state_key, version, *replacement)
         )
+
+    def versions(self, keys: Sequence[Key]) -> list[str | None]:
+        """At which version each key is held: None for a miss, "" for one that is claimed to be unwritten."""
+        found: list[str | None] = []
+        for start in range(0, len(keys), LOOKED_AT_ONCE):
+            some = keys[start : start + LOOKED_AT_ONCE]
+            names = [f"player:{{{player_id}}}" for player_id, _ in some]
+            answers = self._connections.run(scripts.VERSIONS, len(names), *names, *[key.state_key for key in some])
+            found += [None if answer is None else answer.decode("utf-8", "replace") for answer in answers]
+        return found
+
+    def inspect(self, player_ids: Sequence[str]) -> list[Inspected]:
+        """Everything that is there of each player, as it lies there."""
+        return [self._inspect(player_id) for player_id in player_ids]
+
+    def _inspect(self, player_id: str) -> Inspected:
+        flat: list[bytes] = self._connections.call("HGETALL", hash_of(player_id))
+        fields = {name.decode("utf-8", "replace"): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+        complete = fields.pop("#complete", None) is not None
+        fields.pop("#fill", None)
+        entries = {
+            name: Entry(_text(fields.get(f"{name}#v")), fields.get(name))
+            for name in dict.fromkeys(field.removesuffix("#v") for field in fields)
+        }
+        return Inspected(entries, complete)
 
     def get(self, key: Key) -> View | None:
         """The view, None for a miss; a key known to be unwritten has the version "" and the value null."""
@@ -114,35 +143,47 @@ class ValkeyCache:
         """Views of the player as they are written; None whenever `timeout_s` passes without one."""
         return watch(self._connections, player_id, hash_of(player_id), timeout_s)
 
-    def players(self) -> Iterator[str]:
-        """The players that the cache holds something of, in no order; some twice perhaps."""
-        for names in self._scan():
-            for name in names:
-                yield name[len(b"player:{") : -1].decode()
+    def players(self, cursor: str, limit: int) -> tuple[list[str], str]:
+        """Some of the players that the cache holds something of, and the cursor to go on with."""
+        names, cursor = self._scan(cursor, limit)
+        return [_player_of(name) for name in names], cursor
+
+    def sample(self, limit: int, random: Random) -> list[str]:
+        """Players at random, drawn by the server."""
+        drawn = [self._connections.call("RANDOMKEY") for _ in range(limit)]
+        return [_player_of(name) for name in drawn if name is not None and name.startswith(b"player:{")]
 
     def clear(self) -> None:
         """Forget every player that is there now."""
-        for names in self._scan():
-            self._connections.call("UNLINK", *names)
+        cursor = ""
+        while True:
+            names, cursor = self._scan(cursor, SCAN_COUNT)
+            if names:
+                self._connections.call("UNLINK", *names)
+            if not cursor:
+                return
 
     def _write(self, script: Script, views: Sequence[View]) -> bytes:
         hashes = [f"player:{{{view.player_id}}}" for view in views]
         written: bytes = self._connections.run(script, len(hashes), *hashes, *_triples(views))
         return written
 
-    def _scan(self) -> Iterator[list[bytes]]:
-        cursor = b"0"
-        while True:
-            cursor, names = self._connections.call("SCAN", cursor, "MATCH", "player:{*}", "COUNT", SCAN_COUNT)
-            if names:
-                yield names
-            if cursor == b"0":
-                return
+    def _scan(self, cursor: str, count: int) -> tuple[list[bytes], str]:
+        after, names = self._connections.call("SCAN", cursor or "0", "MATCH", "player:{*}", "COUNT", count)
+        return names, "" if after == b"0" else after.decode()
 
 
 def hash_of(player_id: str) -> str:
     """The name of a player's hash, and of the channel of its watchers. What is in braces chooses the slot."""
     return f"player:{{{player_id}}}"
+
+
+def _player_of(name: bytes) -> str:
+    return name[len(b"player:{") : -1].decode("utf-8", "replace")
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else data.decode("utf-8", "replace")
 
 
 def batches(views: Sequence[View]) -> list[Sequence[View]]:

@@ -1,0 +1,44 @@
+"""Findings, in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from playerstate.core.findings import Finding, first_id_at
+
+
+class MemoryFindings:
+    """`Findings` by id."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._findings: dict[str, Finding] = {}
+
+    def put(self, findings: Sequence[Finding]) -> None:
+        """Keep findings, all or none."""
+        found = {finding.finding_id: finding for finding in findings}  # before anything is kept: the source may fail
+        with self._lock:
+            self._findings.update(found)
+
+    def list(self, player_id: str | None = None, *, before: str | None = None, limit: int = 100) -> list[Finding]:
+        """Findings, or those about a player: the latest first."""
+        with self._lock:
+            found = [
+                finding
+                for finding in self._findings.values()
+                if player_id in (None, finding.player_id) and (before is None or finding.finding_id < before)
+            ]
+        return sorted(found, key=lambda finding: finding.finding_id, reverse=True)[:limit]
+
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._findings)
+
+    def trim(self, before: int) -> int:
+        """Delete findings from before a time."""
+        with self._lock:
+            going = [finding_id for finding_id in self._findings if finding_id < first_id_at(before)]
+            for finding_id in going:
+                del self._findings[finding_id]
+            return len(going)

@@ -1,0 +1,180 @@
+"""Suspicions: differences that were seen, until they are confirmed or gone. Pure; time comes in, in ms of any clock.
+
+Replication takes time, and a snapshot is of one moment. So a difference is looked at again, twice, before it becomes a
+finding; and something that is only older than it should be *lags*, as long as it moves, or has not been stuck for too
+long. Where it is known how far the way to a place has come, a delay of the way itself explains everything that has not
+passed it yet, however long that takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from playerstate.core.comparison import NOTHING_FOUND, Difference
+from playerstate.core.findings import Finding, Kind
+from playerstate.core.model import Key
+
+SIGHTINGS_MIN = 3
+"""How often something must have been seen, always the same, to be a finding."""
+SUSPECTS_MAX = 10_000
+LOOK_AGAIN_MS = 1_000
+LAGGING_LOOK_MS = 5_000
+OPEN_LOOK_MS = 30_000
+"""How often a finding that could not be put right is looked at, and tried, again."""
+
+
+_Name: TypeAlias = tuple[str, Key]
+"""What tells a player's suspects apart: place and key."""
+
+
+class Way(NamedTuple):
+    """How far a place has come on the way of this region's changes: `passed` of `head`."""
+
+    passed: int
+    head: int
+
+
+class Suspect(msgspec.Struct):
+    """A difference that was seen; with its `finding` once it is confirmed. `mark` is what the way has to pass."""
+
+    difference: Difference
+    first_seen_at: int
+    look_at: int
+    sightings: int = 1
+    mark: int | None = None
+    finding: Finding | None = None
+
+
+class Noted(NamedTuple):
+    """What a look came to: what has to be put right now, and findings that turned out to be gone."""
+
+    confirmed: list[Suspect]
+    gone: list[Finding]
+
+
+class Suspicions:
+    """All suspects, at most `suspects_max`. `shed` counts those for which there was no room, `open` the findings among
+    them that have not been put right.
+
+    `stale_after_ms` says of a place how long something may be stuck there.
+    """
+
+    def __init__(self, stale_after_ms: Callable[[str], float], *, suspects_max: int = SUSPECTS_MAX) -> None:
+        self._stale_after_ms = stale_after_ms
+        self._suspects_max = suspects_max
+        self._players: dict[str, dict[_Name, Suspect]] = {}
+        self._count = 0
+        self.open = 0
+        self.shed = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many differences are not confirmed."""
+        return self._count - self.open
+
+    def note(
+        self,
+        players: Collection[str],
+        places: Collection[str],
+        differences: Sequence[Difference],
+        ways: Mapping[str, Way],
+        now: int,
+    ) -> Noted:
+        """Take in a look at all of some players in some places. What is not among the differences is not there now."""
+        noted = Noted([], [])
+        seen: dict[str, dict[_Name, Difference]] = {player_id: {} for player_id in players}
+        for difference in differences:
+            seen[difference.key.player_id][difference.place, difference.key] = difference
+        for player_id, found in seen.items():
+            suspects = self._players.get(player_id, {})
+            for name in [name for name in suspects if name not in found and name[0] in places]:
+                gone = self._drop(player_id, name)
+                if gone.finding is not None:
+                    noted.gone.append(gone.finding)
+            for name, difference in found.items():
+                self._see(player_id, name, difference, ways.get(difference.place), now)
+                suspect = self._players.get(player_id, {}).get(name)
+                if suspect is not None and self._is_due(suspect, ways.get(difference.place), now):
+                    noted.confirmed.append(suspect)
+        return noted
+
+    def due(self, now: int, limit: int) -> list[str]:
+        """Players that have to be looked at again, at most so many."""
+        if self._count == 0:
+            return []
+        found = [
+            player_id
+            for player_id, suspects in self._players.items()
+            if any(suspect.look_at <= now for suspect in suspects.values())
+        ]
+        return found[:limit]
+
+    def settle(self, suspect: Suspect, finding: Finding, now: int, *, open_: bool) -> None:
+        """What became of something that was confirmed: it is gone, or stays `open_` and is tried again later."""
+        name, player_id = (suspect.difference.place, suspect.difference.key), suspect.difference.key.player_id
+        if not open_:
+            self._drop(player_id, name)
+            return
+        self.open += suspect.finding is None
+        suspect.finding, suspect.look_at = finding, now + OPEN_LOOK_MS
+
+    def _see(self, player_id: str, name: _Name, difference: Difference, way: Way | None, now: int) -> None:
+        suspect = self._players.get(player_id, {}).get(name)
+        if suspect is None:
+            if self._count >= self._suspects_max:
+                self.shed += 1
+                return
+            self._players.setdefault(player_id, {})[name] = _suspect(difference, way, now)
+            self._count += 1
+        elif suspect.finding is not None:
+            suspect.difference = difference  # perhaps another fault: the finding stays open until there is none
+        elif _same(suspect.difference, difference):
+            suspect.difference = difference
+            suspect.sightings += 1
+            suspect.look_at = now + self._pause(suspect, now)
+        else:
+            self._players[player_id][name] = _suspect(difference, way, now)
+
+    def _is_due(self, suspect: Suspect, way: Way | None, now: int) -> bool:
+        """Whether it is to be put right now."""
+        if suspect.finding is not None:
+            return suspect.look_at <= now
+        if suspect.difference.kind is not Kind.LAGGING:
+            return suspect.sightings >= SIGHTINGS_MIN
+        stuck = now - suspect.first_seen_at >= self._stale_after_ms(suspect.difference.place)
+        passed = way is None or suspect.mark is None or way.passed >= suspect.mark
+        return stuck and passed and suspect.sightings >= SIGHTINGS_MIN
+
+    def _pause(self, suspect: Suspect, now: int) -> int:
+        if suspect.difference.kind is not Kind.LAGGING:
+            return LOOK_AGAIN_MS
+        left = suspect.first_seen_at + self._stale_after_ms(suspect.difference.place) - now
+        return max(LOOK_AGAIN_MS, min(LAGGING_LOOK_MS, int(left)))
+
+    def _drop(self, player_id: str, name: _Name) -> Suspect:
+        suspects = self._players[player_id]
+        suspect = suspects.pop(name)
+        if not suspects:
+            del self._players[player_id]
+        self._count -= 1
+        self.open -= suspect.finding is not None
+        return suspect
+
+
+def kind_when_confirmed(difference: Difference) -> Kind:
+    """What a difference is called once it is a finding: what lagged for too long is stale, or has never come."""
+    if difference.kind is not Kind.LAGGING:
+        return difference.kind
+    return Kind.MISSING if difference.found in NOTHING_FOUND else Kind.STALE
+
+
+def _suspect(difference: Difference, way: Way | None, now: int) -> Suspect:
+    return Suspect(difference, now, now + LOOK_AGAIN_MS, mark=way.head if way else None)
+
+
+def _same(one: Difference, other: Difference) -> bool:
+    """Whether it is the same fault that is seen: the store may have moved on meanwhile."""
+    return (one.kind, one.found) == (other.kind, other.found)

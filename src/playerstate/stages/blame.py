@@ -1,0 +1,97 @@
+"""Blame: where two things of one version differ, which of them is not what was written.
+
+Equal versions mean equal values, so somebody has changed one of them past the system. Cache and graph are made from the
+store; but if it is the store that was changed, to follow it would spread the damage. Two witnesses tell: the other
+regions' copies of the row, by majority, and the history, which has what every version was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from playerstate.core.comparison import Difference, Wrong, which_is_wrong
+from playerstate.core.findings import STORE, Kind
+from playerstate.core.images import Images
+from playerstate.core.model import Key
+from playerstate.core.snapshots import Copy, Inspected
+from playerstate.errors import NotNow
+from playerstate.ports.audit import Audit
+from playerstate.stages.stored import StoredPlayer, value_of
+
+HISTORY_SEARCHED_MAX = 100
+
+Held = Mapping[str, Mapping[str, Copy]]
+"""Other regions' copies of a player's rows of this region, by place and state key."""
+
+
+class Blame:
+    """Asks the witnesses, in one region."""
+
+    def __init__(self, region: str, images: Images, audit: Audit) -> None:
+        self._region = region
+        self._images = images
+        self._audit = audit
+
+    def of_cached(
+        self, differences: Iterable[Difference], stored: StoredPlayer, cached: Inspected
+    ) -> Sequence[Difference]:
+        """The same differences; those are the store's where the cache has what the history says was written."""
+        return [self._of_cached(one, stored, cached) for one in differences]
+
+    def of_copied(self, differences: Iterable[Difference], stored: StoredPlayer, held: Held) -> Sequence[Difference]:
+        """The same differences; those are the store's where it is not the copy that is wrong."""
+        blamed = []
+        for one in differences:
+            own = stored.own.get(one.key.state_key)
+            if one.kind is Kind.DIVERGED and own and self.which(one.key, own, held)[0] is Wrong.OWN:
+                blamed.append(_of_store(one, "other regions have another row of this version"))
+            else:
+                blamed.append(one)
+        return blamed
+
+    def which(self, key: Key, own: Copy, held: Held) -> tuple[Wrong, bytes]:
+        """Which of this region's row and the copies of it is wrong, and the row that is right."""
+        found = [rows[key.state_key] for rows in held.values() if key.state_key in rows]
+        bodies = [copy.body for copy in found if copy.version == own.version or not own.version]
+        others = Counter(body for body in bodies if body != own.body)
+        if not others:
+            return Wrong.UNKNOWN, own.body
+        ((other, _),) = others.most_common(1)
+        wrong = which_is_wrong(own.body, bodies)
+        if wrong is Wrong.UNKNOWN:
+            wrong = self._by_history(key, own, other)
+        return wrong, other if wrong is Wrong.OWN else own.body
+
+    def _of_cached(self, one: Difference, stored: StoredPlayer, cached: Inspected) -> Difference:
+        entry = cached.entries.get(one.key.state_key)
+        if one.kind is not Kind.DIVERGED or entry is None or one.found != one.expected:
+            return one
+        written = self._written(one.key, one.expected)
+        if written is None or entry.value != written or bytes(stored.views[one.key.state_key].value) == written:
+            return one
+        return _of_store(one, "cache and history have another value of this version")
+
+    def _by_history(self, key: Key, own: Copy, other: bytes) -> Wrong:
+        mine, theirs = value_of(self._images, key, own.body), value_of(self._images, key, other)
+        if mine is None and theirs is not None:
+            return Wrong.OWN
+        if mine == theirs:
+            return Wrong.COPY  # readers see the same, so the writer's own is taken
+        written = self._written(key, own.version)
+        if written is None:
+            return Wrong.UNKNOWN
+        return Wrong.COPY if mine == written else Wrong.OWN if theirs == written else Wrong.UNKNOWN
+
+    def _written(self, key: Key, version: str) -> bytes | None:
+        """What the history says that this region wrote as a version of a key; None if it does not say."""
+        try:
+            transitions = self._audit.history(*key, limit=HISTORY_SEARCHED_MAX)
+        except NotNow:
+            return None
+        found = [t.after for t in transitions if t.region == self._region and t.version == version]
+        return bytes(found[0]) if found else None
+
+
+def _of_store(one: Difference, detail: str) -> Difference:
+    return Difference(STORE, one.key, Kind.DIVERGED, one.expected, one.found, detail)

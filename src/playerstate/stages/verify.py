@@ -1,0 +1,137 @@
+"""Verify: store <-> cache <-> graph <-> other regions' copies -> differences.
+
+    players -> [cache, graph, copies, and then the store; compare] -> differences
+
+The store is read last, each player at one moment, so that nothing can look as if it were ahead of it. Nothing is locked
+and nobody waits. What the differences come to, `core/suspicions.py` decides; `Repairs` puts right what is confirmed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from playerstate.core.comparison import Difference, compare_cache, compare_copies, compare_graph, compare_minimum
+from playerstate.core.findings import CACHE, GRAPH, STORE, copies_in
+from playerstate.core.images import Images
+from playerstate.core.schema import Schema
+from playerstate.core.snapshots import Copy, Inspected, PlayerEdges
+from playerstate.core.suspicions import Way
+from playerstate.errors import NotNow
+from playerstate.ports.audit import Audit
+from playerstate.ports.cache import Cache
+from playerstate.ports.graph import Graph
+from playerstate.ports.replication import Copies
+from playerstate.ports.store import Changes, Store
+from playerstate.ports.stream import Checkpoints
+from playerstate.stages.blame import Blame
+from playerstate.stages.stored import copy_of, read_player
+
+IMAGES_KEPT_MAX = 256
+
+T = TypeVar("T")
+
+
+class Verified(NamedTuple):
+    """What is compared, and where it is written down how far the others have come.
+
+    `copies` are those of other regions that can be reached now; `cut_off` names the regions that cannot.
+    """
+
+    store: Store
+    changes: Changes
+    checkpoints: Checkpoints
+    cache: Cache
+    graph: Graph
+    audit: Audit
+    copies: Callable[[], Sequence[Copies]] = list
+    cut_off: Callable[[], Sequence[str]] = list
+
+
+class Look(NamedTuple):
+    """A look at some players: differences, how many keys were compared by place, and why how many were not.
+
+    `ways` say how far the places have come; a place that is not in `compared` could not be looked at.
+    """
+
+    players: Sequence[str]
+    differences: list[Difference]
+    compared: Counter[str]
+    not_checked: Counter[str]
+    ways: dict[str, Way]
+
+
+class Verify:
+    """The stage, in one region."""
+
+    def __init__(self, schema: Schema, region: str, parts: Verified) -> None:
+        self._schema = schema
+        self._region = region
+        self._parts = parts
+        self._images = Images(schema, kept_max=IMAGES_KEPT_MAX)
+        self._blame = Blame(region, self._images, parts.audit)
+
+    def look(self, players: Sequence[str]) -> Look:
+        """Compare everything of some players. Raises `NotNow` if the store does not answer; other parts may be away."""
+        look = Look(players, [], Counter(), Counter(), {})
+        parts = self._parts
+        passed = {CACHE: parts.checkpoints.load("project")}  # before what came that way is read
+        cached = self._ask(look, CACHE, lambda: parts.cache.inspect(players))
+        led = self._ask(look, GRAPH, lambda: parts.graph.inspect(players))
+        copies: dict[str, Sequence[Mapping[str, bytes]]] = {}
+        for other in parts.copies():
+            place, carried = copies_in(other.region), other.passed()
+            held = self._ask(look, place, lambda: other.load(players))  # noqa: B023 - it is called at once
+            if held is not None:
+                copies[place] = held
+            if carried is not None:
+                passed[place] = carried
+        for region in parts.cut_off():
+            look.not_checked[f"{copies_in(region)} is cut off"] += len(players)
+        for at, player_id in enumerate(players):
+            of_copies = {
+                place: {name: copy_of(body) for name, body in held[at].items()} for place, held in copies.items()
+            }
+            self._compare(look, player_id, cached[at] if cached else None, led[at] if led else None, of_copies)
+        head = parts.changes.head()  # after the store was read
+        look.ways.update({place: Way(position, head) for place, position in passed.items()})
+        return look
+
+    def _ask(self, look: Look, place: str, ask: Callable[[], T]) -> T | None:
+        try:
+            answer = ask()
+        except NotNow:
+            look.not_checked[f"{place} does not answer"] += len(look.players)
+            return None
+        look.compared[place] = 0
+        return answer
+
+    def _compare(
+        self,
+        look: Look,
+        player_id: str,
+        cached: Inspected | None,
+        led: PlayerEdges | None,
+        copies: Mapping[str, Mapping[str, Copy]],
+    ) -> None:
+        stored = read_player(self._parts.store, self._images, self._schema, self._region, player_id)
+        look.compared[STORE] += len(stored.views)
+        if stored.unknown:
+            look.not_checked["keys that cannot be read here"] += len(stored.unknown)
+        found = list(stored.damaged)
+        for view in stored.views.values():
+            found += compare_minimum(view, self._schema.keys[view.state_key])
+        if cached is not None:
+            differences = compare_cache(player_id, stored.views, cached, stored.unknown)
+            found += self._blame.of_cached(differences, stored, cached)
+            look.compared[CACHE] += len(cached.entries)
+        if led is not None:
+            found += compare_graph(player_id, stored.views, led, self._schema, stored.unknown)
+            look.compared[GRAPH] += len(led.totals)
+        for place, rows in copies.items():
+            differences = compare_copies(place, player_id, stored.own, rows)
+            found += self._blame.of_copied(differences, stored, copies)
+            look.compared[place] += len(rows)
+        once = {(one.place, one.key): one for one in found}  # the store's fault shows in several places
+        look.differences.extend(once.values())

@@ -1,0 +1,47 @@
+"""Walk: all players, a page at a time, from wherever one may be: the store, and what only cache or graph have."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from playerstate.core.model import Key
+from playerstate.stages.verify import Verified
+
+_BEYOND_ALL_KEYS = "\U0010ffff"
+
+
+class Page(NamedTuple):
+    """Players to look at, and the cursor to go on with, "" at the end. `keys` is how many they have in the store."""
+
+    players: list[str]
+    cursor: str
+    keys: int = 0
+
+
+class Walk:
+    """Walks through everything. Cursors are plain text, so that a walk can be interrupted and go on elsewhere.
+
+    Every player that is there all the time is met; who has something in the store is met in the store.
+    """
+
+    def __init__(self, parts: Verified) -> None:
+        self._parts = parts
+
+    def page(self, cursor: str, limit: int) -> Page:
+        """The next players, of about `limit` keys. The first cursor is "". Raises `NotNow`."""
+        place, _, after = (cursor or "store:").partition(":")
+        if place == "store":
+            return self._stored(after, limit)
+        if place == "cache":
+            players, then = self._parts.cache.players(after, limit)
+            return Page(self._without_rows(players), f"cache:{then}" if then else "graph:")
+        players = self._parts.graph.players(after, limit)
+        return Page(self._without_rows(players), f"graph:{players[-1]}" if players else "")
+
+    def _stored(self, after: str, limit: int) -> Page:
+        keys = self._parts.store.keys(Key(after, _BEYOND_ALL_KEYS) if after else None, limit)
+        players = list(dict.fromkeys([key.player_id for key in keys]))
+        return Page(players, f"store:{players[-1]}" if players else "cache:", len(keys))
+
+    def _without_rows(self, players: list[str]) -> list[str]:
+        return [player_id for player_id in dict.fromkeys(players) if not self._parts.store.load_player(player_id)]
