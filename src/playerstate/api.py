@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
-from playerstate.core.answers import Accepted, Answer, Stats
+from playerstate.core.answers import Accepted, Answer, Compared, Stats
 from playerstate.core.export import Export
+from playerstate.core.findings import Finding
 from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, Update, View
 from playerstate.core.schema import Schema
 
@@ -74,6 +75,18 @@ class PlayerState(Protocol):
 
     def export(self, player_id: str) -> Export:
         """Everything that the node's region holds about a player, or its latest part and where to go on."""
+        ...
+
+    def verify(self, cursor: str = "", *, keys: int = 1000, sample: bool = False, repair: bool = True) -> Compared:
+        """Compare store, cache, graph and other regions' copies, now, and put right what is wrong if `repair` says so.
+
+        Of about `keys` (2,000 at most) random ones if `sample` says so, otherwise of the next ones beyond a cursor: a
+        walk through everything begins and ends with "". Takes half a second more if something differs.
+        """
+        ...
+
+    def findings(self, player_id: str | None = None, *, before: str | None = None, limit: int = 100) -> list[Finding]:
+        """What verification has found, or of one player: the latest first, those with an id before `before`."""
         ...
 
     def neighbours(self, player_id: str, label: str) -> list[str]:

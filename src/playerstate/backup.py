@@ -147,7 +147,7 @@ def _copy(folder: Path, work: Path, region: str, progress: Progress) -> BackupRe
         old.unlink()
     made_at = SystemClock().now_ms()
     queues = sorted(path.name for path in folder.glob("queue-*.db"))
-    names = ["checkpoints.db", *queues, "audit.db", "store.db", "dead-letters.db", "stream.db"]
+    names = ["checkpoints.db", *queues, "audit.db", "findings.db", "store.db", "dead-letters.db", "stream.db"]
     with contextlib.ExitStack() as opened:
         snapshots = {name: opened.enter_context(Snapshot(folder / name)) for name in names}
         plain = {name: _read(folder / name) for name in _PLAIN_FILES}

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from playerstate.api import AnyUpdate, PlayerState
-from playerstate.core.answers import Accepted, Answer, Rejected, Stats
+from playerstate.core.answers import Accepted, Answer, Compared, Rejected, Stats
 from playerstate.core.export import Export
+from playerstate.core.findings import Finding
 from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, View
 from playerstate.core.schema import Schema
 from playerstate.errors import InvalidUpdate, OutcomeUnknown, Unavailable
@@ -131,6 +132,14 @@ class RemoteNode(PlayerState):
     def export(self, player_id: str) -> Export:
         """Everything that is held about a player."""
         return self._call(protocol.GetExport(player_id), Export)
+
+    def verify(self, cursor: str = "", *, keys: int = 1000, sample: bool = False, repair: bool = True) -> Compared:
+        """Compare what should agree, now."""
+        return self._call(protocol.Verify(cursor, keys, sample, repair), Compared)
+
+    def findings(self, player_id: str | None = None, *, before: str | None = None, limit: int = 100) -> list[Finding]:
+        """What verification has found."""
+        return self._call(protocol.ListFindings(player_id, before, limit), list[Finding])
 
     def neighbours(self, player_id: str, label: str) -> list[str]:
         """The vertices that a player's edges of a label lead to."""

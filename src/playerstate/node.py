@@ -36,7 +36,7 @@ from playerstate.runtime.socket_server import SocketServer
 from playerstate.service import Parts, Service
 from playerstate.settings import SettingsFile
 from playerstate.stages.accept import Accept, Lanes
-from playerstate.wiring import FolderParts, consumers
+from playerstate.wiring import FolderParts, consumers, verified, verify_once
 from playerstate.workers import CrewHandle, WorkerProcess
 
 SUPERVISE_EVERY_S = 0.25
@@ -173,6 +173,7 @@ class Node:
             graph,
             parts.audit,
             parts.dead_letters,
+            parts.findings,
         )
 
     def _make_service(self) -> Service:
@@ -190,6 +191,13 @@ class Node:
             self.parts,
             accept,
             stats=self.stats,
+            verify_once=verify_once(
+                self.schema,
+                self.region,
+                verified(parts, self.parts.graph, self._around),
+                parts.findings,
+                self._clock,
+            ),
             on_accepted=self._crews[Role.APPLY].wake,
             on_close=self.close,
         )

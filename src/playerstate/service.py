@@ -10,9 +10,10 @@ import msgspec
 
 from playerstate.api import AnyUpdate, PlayerState
 from playerstate.core import producers
-from playerstate.core.answers import Accepted, Answer, Stats
+from playerstate.core.answers import Accepted, Answer, Compared, Stats
 from playerstate.core.check import check_player_id, unknown_key
 from playerstate.core.export import Export
+from playerstate.core.findings import Finding
 from playerstate.core.images import Images
 from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Stage, Status, Transition, Update, View
 from playerstate.core.row import join_rows
@@ -23,6 +24,7 @@ from playerstate.errors import InvalidUpdate, Unavailable
 from playerstate.ports.audit import Audit
 from playerstate.ports.cache import Cache
 from playerstate.ports.dead_letters import DeadLetters
+from playerstate.ports.findings import Findings
 from playerstate.ports.graph import Graph
 from playerstate.ports.queue import Queue
 from playerstate.ports.store import Changes, Store
@@ -30,6 +32,7 @@ from playerstate.ports.stream import Checkpoints, Stream
 from playerstate.stages.accept import Accept
 from playerstate.stages.export import Exporter, letters_of
 from playerstate.stages.paths import shortest_path
+from playerstate.stages.verify_once import VerifyOnce
 
 OUTCOME_POLL_S = 0.05
 DRAIN_POLL_S = 0.005
@@ -49,6 +52,7 @@ class Parts:
     graph: Graph
     audit: Audit
     dead_letters: DeadLetters
+    findings: Findings
 
 
 class Service(PlayerState):
@@ -61,6 +65,7 @@ class Service(PlayerState):
         accept: Accept,
         *,
         stats: Callable[[], Stats],
+        verify_once: VerifyOnce,
         on_accepted: Callable[[], None],
         on_close: Callable[[], None],
     ) -> None:
@@ -68,6 +73,7 @@ class Service(PlayerState):
         self._parts = parts
         self._accept = accept
         self._stats = stats
+        self._verify_once = verify_once
         self._on_accepted = on_accepted
         self._on_close = on_close
         self._images = Images(schema, kept_max=256)
@@ -190,6 +196,18 @@ class Service(PlayerState):
         """Everything that is held about a player."""
         check_player_id(player_id)
         return self._exporter.export(player_id, self._stats().region, time.time_ns() // 1_000_000)
+
+    def verify(self, cursor: str = "", *, keys: int = 1000, sample: bool = False, repair: bool = True) -> Compared:
+        """Compare what should agree, now."""
+        if sample:
+            return self._verify_once.sample(keys, repair=repair)
+        return self._verify_once.page(cursor, keys=keys, repair=repair)
+
+    def findings(self, player_id: str | None = None, *, before: str | None = None, limit: int = 100) -> list[Finding]:
+        """What verification has found."""
+        if player_id is not None:
+            check_player_id(player_id)
+        return self._parts.findings.list(player_id, before=before, limit=limit)
 
     def neighbours(self, player_id: str, label: str) -> list[str]:
         """The vertices that a player's edges of a label lead to."""

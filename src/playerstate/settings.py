@@ -39,7 +39,7 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repair: bool = True
     sample_every_s: float = 5.0
     sample_keys: int = 100
-    sweep_share: float = 0.05
+    sweep_share: float = 0.1
     cache_stale_after_s: float = 15.0
     graph_stale_after_s: float = 30.0
     region_stale_after_s: float = 300.0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Protocol, TypeVar
 
 from playerstate.backends.sqlite.audit import SqliteAudit
@@ -29,7 +31,7 @@ from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsum
 from playerstate.runtime.crew import Role
 from playerstate.runtime.regional import ReplicateConsumer, ResolveConsumer
 from playerstate.runtime.verifying import VerifyConsumer
-from playerstate.settings import Settings
+from playerstate.settings import Settings, Verification
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
 from playerstate.stages.inquiry import Inquiry
@@ -38,6 +40,8 @@ from playerstate.stages.project import Group, Project
 from playerstate.stages.repairs import Repairs
 from playerstate.stages.resolve import Resolve
 from playerstate.stages.verify import Verified, Verify
+from playerstate.stages.verify_once import VerifyOnce
+from playerstate.stages.walk import Walk
 
 CONSUMER_GROUPS: dict[Stage, Wants] = {"link": Wants.EDGES, "audit": Wants.EVERYTHING}
 """The consumer groups that every node has, by the name of the stage that is fed."""
@@ -48,6 +52,10 @@ KEPT_MAX = 20_000
 """How many working copies of rows apply keeps: some 40 MB at 1 KB a row."""
 LINK_LINGER_S = 0.25
 """What the graph costs, it costs by the transaction more than by the edge."""
+
+
+_REPAIRING = Settings(Verification(repair=True))
+_LOOKING = Settings(Verification(repair=False))
 
 
 class Closable(Protocol):
@@ -133,7 +141,12 @@ def verified(parts: FolderParts, graph: Graph, neighbourhood: Neighbourhood | No
 
 
 def inquiry(
-    schema: Schema, region: str, compared: Verified, findings: Findings, clock: Clock, settings: Callable[[], Settings]
+    schema: Schema,
+    region: str,
+    compared: Verified,
+    findings: Findings | None,
+    clock: Clock,
+    settings: Callable[[], Settings],
 ) -> Inquiry:
     """An inquiry with suspects of its own."""
 
@@ -151,6 +164,17 @@ def inquiry(
         Suspicions(stale_after_ms),
         repairs_wanted=lambda: settings().verification.repair,
     )
+
+
+def verify_once(schema: Schema, region: str, compared: Verified, findings: Findings, clock: Clock) -> VerifyOnce:
+    """What verifies on demand. An inquiry that does not repair leaves its findings to who asked."""
+
+    def begin(repair: bool) -> Inquiry:
+        if repair:
+            return inquiry(schema, region, compared, findings, clock, lambda: _REPAIRING)
+        return inquiry(schema, region, compared, None, clock, lambda: _LOOKING)
+
+    return VerifyOnce(Walk(compared), begin, compared.store.count, Random(), time.sleep)  # noqa: S311 - samples
 
 
 def consumers(
@@ -204,6 +228,7 @@ def consumers(
                 resolve=parts.queues.get("resolve"),
                 retired=neighbourhood.retirements if neighbourhood else dict,
                 predecessors=neighbourhood.predecessors if neighbourhood else (),
+                findings=parts.findings,
             )
             audit = Record(parts.audit).handle
             return [

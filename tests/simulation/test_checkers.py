@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
+from playerstate.core.findings import CACHE, STORE, Finding, Kind
 from playerstate.core.model import Cause, Effect, Key, Op, Status, Update
 from playerstate.simulation.checkers import CHECKERS, violations
 from playerstate.simulation.history import Committed, Final, Gone, History, Read, Sent
@@ -125,6 +127,18 @@ def record_twice(history: History) -> None:
     history.recorded.append(history.recorded[0])
 
 
+def cry_wolf(history: History) -> None:
+    history.findings.append(stale_finding(GOLD))
+
+
+def cry_wolf_over_spending(history: History) -> None:
+    history.findings.append(structs.replace(stale_finding(GOLD), place=STORE, kind=Kind.OVERSPENT))
+
+
+def stale_finding(key: Key) -> Finding:
+    return Finding("1", "r1", CACHE, Kind.STALE, *key, "r1:3", "r1:2", NOW_MS, NOW_MS)
+
+
 @pytest.mark.parametrize(
     ("spoil", "checker"),
     [
@@ -144,6 +158,8 @@ def record_twice(history: History) -> None:
         (false_friend, "graph_in_step"),
         (forget_a_cause, "explained"),
         (record_twice, "explained"),
+        (cry_wolf, "no_false_alarm"),
+        (cry_wolf_over_spending, "no_false_alarm"),
     ],
 )
 def test_each_bad_history_is_named_by_its_checker(spoil: Callable[[History], None], checker: str) -> None:
@@ -159,10 +175,10 @@ def test_a_good_history_is_passed_by_all() -> None:
     unsure = good()
     unsure.unsure.append(unsure.sent.pop(0).update)
     assert violations(unsure) == []
-    stale = good()
-    stale_cache(stale)
-    stale.stale_for_good.append(("r1", GOLD))
-    assert violations(stale) == []
+    found = good()
+    found.findings.append(stale_finding(GOLD))
+    found.late.append(("r1", GOLD))
+    assert violations(found) == []
 
 
 def dead(sequence: int, *ops: tuple[str, str, int]) -> Update:

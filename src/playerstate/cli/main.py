@@ -23,6 +23,8 @@ from playerstate.cli.replay import replay
 from playerstate.cli.restore import restore
 from playerstate.cli.send import send
 from playerstate.cli.serve import serve
+from playerstate.cli.verify import findings, verify
+from playerstate.cli.vigil import vigil
 from playerstate.errors import PlayerStateError
 
 PROGRAM = "playerstate"
@@ -74,10 +76,13 @@ app.command(context_settings={"ignore_unknown_options": True})(send)  # so that 
 app.command()(get)
 app.command()(watch)
 app.command()(history)
+app.command()(verify)
+app.command()(findings)
 app.command()(replay)
 app.command()(demo)
 app.command()(bench)
 app.command()(chaos)
+app.command()(vigil)
 app.command()(erase)
 app.command()(export)
 app.command()(backup)

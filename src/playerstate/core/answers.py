@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from playerstate.core.findings import Finding
 from playerstate.core.model import Identity
 from playerstate.errors import InvalidUpdate
 
@@ -83,6 +84,22 @@ class VerificationStats(msgspec.Struct):
     sweep_keys: int = 0
     sweeps: int = 0
     sweep_s: float = 0.0
+
+
+class Compared(msgspec.Struct):
+    """What comparing some players came to, and the `cursor` to go on with, "" at the end.
+
+    `keys` of about `keys_total` in the store were looked at. `compared`, `lagging` (older, as may be for a while) and
+    `not_checked` are counts by place; the last is by place and why.
+    """
+
+    cursor: str
+    keys: int
+    keys_total: int
+    compared: dict[str, int]
+    lagging: dict[str, int]
+    not_checked: dict[str, int]
+    findings: list[Finding]
 
 
 class Stats(msgspec.Struct):

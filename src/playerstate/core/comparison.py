@@ -85,7 +85,7 @@ def compare_copies(
     place: str, player_id: str, own: Mapping[str, Copy], copies: Mapping[str, Copy]
 ) -> Iterator[Difference]:
     """How another region's copies of this region's rows differ from them."""
-    for state_key in own.keys() | copies.keys():
+    for state_key in sorted(own.keys() | copies.keys()):
         key, mine, copy = Key(player_id, state_key), own.get(state_key), copies.get(state_key)
         if copy is None and mine is not None:
             yield Difference(place, key, Kind.LAGGING, mine.version, "", "it has not come there")

@@ -41,6 +41,9 @@ class Repair(StrEnum):
     """Nothing was done: repairing is switched off, or it cannot be told what is right."""
 
 
+VERIFIER = "@verify"
+"""The producer of the causes of rows that are written once more, numbered by their steps. They are no updates."""
+
 CACHE, GRAPH, STORE = "cache", "graph", "store"
 """Places; another region's copies are at `copies_in(region)`."""
 
@@ -50,7 +53,7 @@ def copies_in(region: str) -> str:
     return f"region:{region}"
 
 
-class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+class Finding(msgspec.Struct, frozen=True):
     """A disagreement that was confirmed, and recorded once. It holds versions and no values.
 
     `place` is where it was found: `cache`, `graph`, `store`, or `region:NAME` for another region's copy of this

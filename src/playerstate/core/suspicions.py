@@ -152,7 +152,7 @@ class Suspicions:
         if suspect.difference.kind is not Kind.LAGGING:
             return LOOK_AGAIN_MS
         left = suspect.first_seen_at + self._stale_after_ms(suspect.difference.place) - now
-        return max(LOOK_AGAIN_MS, min(LAGGING_LOOK_MS, int(left)))
+        return int(max(LOOK_AGAIN_MS, min(LAGGING_LOOK_MS, left)))
 
     def _drop(self, player_id: str, name: _Name) -> Suspect:
         suspects = self._players[player_id]

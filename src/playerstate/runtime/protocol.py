@@ -94,6 +94,23 @@ class GetExport(msgspec.Struct, tag=True):
     player_id: str
 
 
+class Verify(msgspec.Struct, tag=True):
+    """`verify`."""
+
+    cursor: str
+    keys: int
+    sample: bool
+    repair: bool
+
+
+class ListFindings(msgspec.Struct, tag=True):
+    """`findings`."""
+
+    player_id: str | None
+    before: str | None
+    limit: int
+
+
 class Neighbours(msgspec.Struct, tag=True):
     """`neighbours`."""
 
@@ -143,6 +160,8 @@ Request: TypeAlias = (
     | SendAgain
     | Erase
     | GetExport
+    | Verify
+    | ListFindings
     | Neighbours
     | FriendsOfFriends
     | ShortestPath

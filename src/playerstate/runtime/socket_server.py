@@ -167,6 +167,10 @@ def _call(node: PlayerState, request: Request) -> Any:
             return node.erase(player_id, reason=reason)
         case protocol.GetExport(player_id):
             return node.export(player_id)
+        case protocol.Verify(cursor, keys, sample, repair):
+            return node.verify(cursor, keys=keys, sample=sample, repair=repair)
+        case protocol.ListFindings(player_id, before, limit):
+            return node.findings(player_id, before=before, limit=limit)
         case protocol.Neighbours(player_id, label):
             return node.neighbours(player_id, label)
         case protocol.FriendsOfFriends(player_id, label, limit):

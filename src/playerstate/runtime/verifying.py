@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from playerstate.core.answers import StageStats, VerificationStats
-from playerstate.core.findings import CACHE, GRAPH
+from playerstate.core.findings import CACHE
 from playerstate.core.model import Stage
 from playerstate.core.rechecks import Check, Rechecks
 from playerstate.core.version_vector import format_vector
@@ -27,7 +27,7 @@ CHANGES_PER_S_MAX = 5_000
 """How many changes are looked up; of more, the rest are let go, and counted."""
 BEHIND_MAX = 5_000
 """How many changes may wait to be taken in before some are let go."""
-PLAYERS_AT_ONCE = 10
+PLAYERS_AT_ONCE = 20
 SUSPECTS_AT_ONCE = 100
 SWEEP_KEYS = 100
 
@@ -153,21 +153,10 @@ class VerifyConsumer:
         self._skipped += len(changes) - len(checks)
         return sorted(checks)
 
-    def _sample(self, keys: int) -> dict[str, None]:
-        """Players of about so many random keys of the store, and as many again of cache and graph."""
-        drawn = [key.player_id for key in self._parts.store.sample(keys, self._random)]
-        per_player = max(1, len(drawn) // max(1, len(self._parts.store.load_player(drawn[0])))) if drawn else 0
-        players = dict.fromkeys(drawn[:per_player])
-        try:
-            players |= dict.fromkeys(self._parts.cache.sample(per_player, self._random))
-        except NotNow:
-            self.inquiry.not_checked[f"{CACHE} does not answer"] += 1
-        try:
-            if drawn:
-                players |= dict.fromkeys(self._parts.graph.players(self._random.choice(drawn), per_player))
-        except NotNow:
-            self.inquiry.not_checked[f"{GRAPH} does not answer"] += 1
-        return players
+    def _sample(self, keys: int) -> list[str]:
+        sample = self._walk.sample(keys, self._random)
+        self.inquiry.not_checked.update(f"{place} does not answer" for place in sample.silent)
+        return sample.players
 
     def _sweep(self, settings: VerificationSettings) -> None:
         """Walk on through everything, and then leave it alone for as long as its share of the time asks for."""

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from playerstate.core.findings import CACHE, Kind
 from playerstate.core.model import Key, Op, Status
 from playerstate.core.version_vector import covers, parse_vector
 from playerstate.simulation.elements import added_elements_stay
@@ -145,13 +146,12 @@ def at_rest(history: History) -> Iterator[str]:
 
 
 def cache_in_step(history: History) -> Iterator[str]:
-    """In the end the cache shows what the store does, or nothing. Says nothing of how long that took.
-
-    Nor of old views that came late to a cache that had lost the newer ones.
+    """In the end the cache shows what the store does, or nothing: also where an old view came late to a cache that had
+    lost the newer one, which verification has found. Says nothing of how long that took.
     """
     for region, finals in history.finals.items():
         for key, final in finals.items():
-            if final.cached not in (None, final.view) and (region, key) not in history.stale_for_good:
+            if final.cached not in (None, final.view):
                 yield f"the cache of {region} shows {key} as {final.cached}, the store as {final.view}"
 
 
@@ -170,6 +170,19 @@ def graph_in_step(history: History) -> Iterator[str]:
         for key, final in finals.items():
             if final.edges is not None and final.edges != final.view:
                 yield f"the graph of {region} leads from {key} to {final.edges}, the store says {final.view}"
+
+
+def no_false_alarm(history: History) -> Iterator[str]:
+    """Promise 8: what verification found was wrong. Says nothing of what it should have found.
+
+    Nothing is ever wrong in a run but old views that came late to a cache that had lost the newer ones, and values
+    below their minimum after a death.
+    """
+    late = set(history.late)
+    for finding in history.findings:
+        came_late = finding.place == CACHE and (finding.region, finding.key) in late
+        if not came_late and not (finding.kind is Kind.OVERSPENT and history.gone):
+            yield f"{finding.key} was said to be {finding.kind} in {finding.place}: {finding.expected}, {finding.found}"
 
 
 def explained(history: History) -> Iterator[str]:
@@ -207,6 +220,7 @@ CHECKERS: tuple[Checker, ...] = (
     cache_in_step,
     resolved,
     graph_in_step,
+    no_false_alarm,
     explained,
     rights_come_back,
     erased,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from playerstate.core.findings import VERIFIER, Finding
 from playerstate.core.model import Cause, Key, Update
 from playerstate.core.resolution import RESOLVER
 from playerstate.core.retirement import RETIRER
@@ -102,8 +103,10 @@ class History(msgspec.Struct):
     committed: list[Committed] = []
     recorded: list[Committed] = []
     """The causes that the audit of each region tells of."""
-    stale_for_good: list[tuple[str, Key]] = []
+    late: list[tuple[str, Key]] = []
     """Region and key where an old view arrived late at a cache that had lost a newer one: only verification tells."""
+    findings: list[Finding] = []
+    """What verification found, in any region that lives."""
     gone: list[Gone] = []
     spent_last: list[SimIdentity] = []
     """The last tries to take away all that was left, after a retirement and once rights had been asked for."""
@@ -114,7 +117,9 @@ class History(msgspec.Struct):
 
     def processed(self) -> Iterator[Committed]:
         """What was committed because of updates."""
-        return (committed for committed in self.committed if committed.cause.producer not in (RESOLVER, RETIRER))
+        return (
+            committed for committed in self.committed if committed.cause.producer not in (RESOLVER, RETIRER, VERIFIER)
+        )
 
     def all_streamed(self) -> Iterator[Update]:
         """What came on any region's stream."""

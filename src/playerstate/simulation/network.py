@@ -4,12 +4,36 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import permutations
 from random import Random
+from typing import NamedTuple
 
+from playerstate.backends.memory.store import MemoryStore
+from playerstate.ports.replication import Copies
 from playerstate.ports.store import Change
 from playerstate.simulation.region import SimRegion
 from playerstate.stages.replicate import Replicate
+
+
+class SimCopies(NamedTuple):
+    """`Copies` in another simulated region."""
+
+    region: str
+    owner: str
+    store: MemoryStore
+    carried_to: Callable[[], int]
+
+    def passed(self) -> int:
+        """How far the way has come."""
+        return self.carried_to()
+
+    def load(self, player_ids: Sequence[str]) -> list[dict[str, bytes]]:
+        """The copies of the owner's rows."""
+        return [
+            {key.state_key: rows[self.owner] for key, rows in stored.items() if self.owner in rows}
+            for stored in map(self.store.load_player, player_ids)
+        ]
 
 
 class Network:
@@ -28,6 +52,18 @@ class Network:
     def parted(self) -> bool:
         """Whether any two regions cannot hear of each other."""
         return bool(self._cut)
+
+    def copies_of(self, owner: str) -> list[Copies]:
+        """What the regions that a region can reach hold of its rows."""
+
+        def carried_to(holder: str) -> int:
+            return self._carried[owner, holder]
+
+        return [
+            SimCopies(name, owner, region.store, partial(carried_to, name))
+            for name, region in self._regions.items()
+            if name != owner and frozenset((owner, name)) not in self._cut
+        ]
 
     def heal(self) -> None:
         """Let everything pass everywhere."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from math import inf
 from random import Random
 from typing import Any
 
@@ -10,28 +11,39 @@ from playerstate.backends.memory.audit import MemoryAudit
 from playerstate.backends.memory.cache import MemoryCache
 from playerstate.backends.memory.clock import ManualClock
 from playerstate.backends.memory.dead_letters import MemoryDeadLetters
+from playerstate.backends.memory.findings import MemoryFindings
 from playerstate.backends.memory.graph import MemoryGraph
 from playerstate.backends.memory.queue import MemoryQueue
 from playerstate.backends.memory.store import MemoryStore
 from playerstate.backends.memory.stream import MemoryCheckpoints, MemoryStream
+from playerstate.core.findings import CACHE, GRAPH
 from playerstate.core.groups import Wants
 from playerstate.core.model import Key
 from playerstate.core.schema import Schema
+from playerstate.core.suspicions import Suspicions
+from playerstate.ports.replication import Copies
 from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
 from playerstate.runtime.regional import ResolveConsumer
 from playerstate.simulation.faults import Fate, Late, Mortal
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
+from playerstate.stages.inquiry import Inquiry
 from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
+from playerstate.stages.repairs import Repairs
 from playerstate.stages.resolve import Resolve
+from playerstate.stages.verify import Verified, Verify
 
 REPEAT_SHARE = 0.1
 """Of the messages that queues deliver, how many they deliver again."""
 BATCH_MAX = 8
 KEPT_MAX = 6
 """How many rows apply keeps in memory: they are stale when another process, or the resolver, has written since."""
+STALE_AFTER_MS = {CACHE: 1_000, GRAPH: inf}
+STALE_COPY_AFTER_MS = 2_000
+"""A step takes 20 ms. For how long a graph may lag, nothing says in a run: nobody knows how far its queue has come."""
+STEP_MS = 20
 ATTEMPTS_MAX = 10_000
 """A crash in the middle costs a message an attempt, and here there are many."""
 
@@ -66,6 +78,9 @@ class SimRegion:
         """When the cache lost what it held of a key."""
         self.retired: dict[str, str] = {}
         """The regions that are gone, as far as this one has heard, and their heirs."""
+        self.findings = MemoryFindings()
+        self.copies: Callable[[], Sequence[Copies]] = list
+        """The other regions' copies of this one's rows, those that can be reached."""
         self.boots = 0
         self._schema = schema
         self._fate = fate
@@ -86,6 +101,9 @@ class SimRegion:
         def retired() -> dict[str, str]:
             return dict(self.retired)  # as it is now
 
+        def copies() -> Sequence[Copies]:
+            return self.copies()
+
         changes, stream, checkpoints = self._mortal(self.store.changes, self.stream, self.checkpoints)
         graph, audit, letters = self._mortal(self.graph, self.audit, self.dead_letters)
         link_queue, audit_queue, resolve_queue = self._mortal(*self.queues.values())
@@ -103,6 +121,15 @@ class SimRegion:
         }
         for consumer in self.consumers.values():
             consumer.batch_max = BATCH_MAX
+        compared = Verified(store, changes, checkpoints, cache, graph, audit, copies)
+        verify, repairs = Verify(schema, self.name, compared), Repairs(schema, self.name, compared, clock)
+        suspicions = Suspicions(lambda place: STALE_AFTER_MS.get(place, STALE_COPY_AFTER_MS))
+        self.inquiry = Inquiry(self.name, verify, repairs, self.findings, clock, suspicions)
+
+    def verify(self, players: Sequence[str]) -> str | None:
+        """Look at players; what was found, if anything was."""
+        _, found = self.inquiry.look(players, self._fate.moment * STEP_MS)
+        return ", ".join(f"{finding.key} {finding.kind} in {finding.place}" for finding in found) or None
 
     def lose_cache(self, player_id: str | None) -> None:
         """Have the cache lose a player, or everything."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from random import Random
 
 from playerstate.backends.memory.clock import ManualClock
@@ -10,6 +10,7 @@ from playerstate.core.images import Images
 from playerstate.core.model import Key, Outcome, Update
 from playerstate.core.producers import recall
 from playerstate.core.schema import parse_schema
+from playerstate.core.suspicions import SIGHTINGS_MIN
 from playerstate.core.version_vector import join
 from playerstate.core.wire import decode_record, row_readers
 from playerstate.errors import NotNow, OutcomeUnknown
@@ -17,7 +18,7 @@ from playerstate.simulation.death import Act, Death
 from playerstate.simulation.faults import Crashed, Fate, Late
 from playerstate.simulation.history import Committed, Final, History, Read
 from playerstate.simulation.network import Network
-from playerstate.simulation.region import SimRegion
+from playerstate.simulation.region import STALE_COPY_AFTER_MS, STEP_MS, SimRegion
 from playerstate.simulation.traffic import PLAYERS, GameServer
 
 SCHEMA = parse_schema(
@@ -66,6 +67,8 @@ class World:
         self._servers = [GameServer(f"server-{n}", random.choice(names), random) for n in range(SERVERS)]
         self._death = Death(seed, SCHEMA, KEYS, self.regions, self.history)
         self.network = Network(self.regions, random, carried=self._death.carried)
+        for name, region in self.regions.items():
+            region.copies = partial(self.network.copies_of, name)
         self._erases = random.random() < ERASING_SHARE and not self._death.planned  # a checker knows of one at a time
         self._seed = seed
         self._acts = self._all_acts() | self._death.acts(lambda: self._fate.moment, self.network.carry)
@@ -108,6 +111,8 @@ class World:
         self._death.settle(self.network.carry)
         self._rest()
         self._death.spend_all(self._rest)
+        self._verify_all()
+        self._rest()
         self._read_all()
         self._look()
         return self.history
@@ -127,6 +132,7 @@ class World:
             "carry": (self.network.carry_some, 170),
             "resolve": (stage("resolve"), 60),
             "read": (self._read_some, 90),
+            "verify": (lambda region: region.verify(PLAYERS), 60),
             "restart": (SimRegion.boot, 10),
             "arrive late": (lambda _: self._arrive(1), 20),
             "lose the cache": (lambda region: region.lose_cache(self._random.choice([None, *PLAYERS])), 8),
@@ -187,7 +193,7 @@ class World:
                 if call.part is region.cache:
                     (views,) = call.arguments
                     lost = [view.key for view in views if max(region.lost[view.key], default=-1) >= call.moment]
-                    self.history.stale_for_good += [(region.name, key) for key in lost]
+                    self.history.late += [(region.name, key) for key in lost]
         return ", ".join(came)
 
     def _read_some(self, region: SimRegion) -> None:
@@ -204,6 +210,13 @@ class World:
         view = region.cache.get(key)
         if view is not None:
             self.history.reads.append(Read(region.name, key, generation, view.version, view.decoded()))
+
+    def _verify_all(self) -> None:
+        """Look at everything until what is wrong is found and put right, if anything is."""
+        for _ in range(SIGHTINGS_MIN + 1):
+            self._fate.moment += STALE_COPY_AFTER_MS // STEP_MS + 1
+            for region in self.regions.values():
+                region.verify(PLAYERS)
 
     def _rest(self) -> None:
         rounds = 0
@@ -229,6 +242,7 @@ class World:
             self._look_at_changes(region)
         images = Images(SCHEMA)
         for name, region in self.regions.items():
+            self.history.findings += region.findings.list(limit=10**6)
             records = [decode_record(record.body) for record in region.stream.read(0, 10**9)]
             self.history.streamed[name] = [
                 update for _, updates, _ in records for update in updates if isinstance(update, Update)

@@ -32,7 +32,8 @@ class Inquiry:
     """Keeps the suspects of one region, and the account of what came of them.
 
     `repairs_wanted` says whether what is found is to be put right. The counters are since the beginning: keys compared
-    by place, reasons why keys were not, findings by `place:kind`, and what became of them.
+    by place, reasons why keys were not, findings by `place:kind`, and what became of them. Without `findings` nothing
+    is recorded.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Inquiry:
         region: str,
         verify: Verify,
         repairs: Repairs,
-        findings: Findings,
+        findings: Findings | None,
         clock: Clock,
         suspicions: Suspicions,
         *,
@@ -115,7 +116,7 @@ class Inquiry:
     def _record(self, findings: Sequence[Finding]) -> None:
         """Record what is new, with what could not be recorded before."""
         self._unrecorded.update({finding.finding_id: finding for finding in findings})
-        if not self._unrecorded:
+        if not self._unrecorded or self._findings is None:
             return
         try:
             self._findings.put(list(self._unrecorded.values()))

@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeAlias
 
 import structlog
 
+from playerstate.core.findings import CACHE, Finding, Kind, Repair, finding_id
 from playerstate.core.groups import Wants
 from playerstate.core.images import Image, Images
 from playerstate.core.model import Key, Notice, View
@@ -29,6 +30,7 @@ from playerstate.core.version_vector import covers
 from playerstate.core.wire import encode_call, encode_notices
 from playerstate.ports.cache import Cache, Put
 from playerstate.ports.clock import Clock
+from playerstate.ports.findings import Findings
 from playerstate.ports.queue import Queue
 from playerstate.ports.store import Change, Store
 
@@ -65,7 +67,7 @@ class Project:
     """The stage, in one region. One that is `alone` need not look for other regions' rows.
 
     `resolve` is the queue of the resolver, where there is one; `retired` tells which regions are gone, and their heirs;
-    `predecessors` are the names that the region had before.
+    `predecessors` are the names that the region had before; what is found wrong on the way is recorded in `findings`.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class Project:
         resolve: Queue | None = None,
         retired: Callable[[], Mapping[str, str]] = dict,
         predecessors: Collection[str] = (),
+        findings: Findings | None = None,
     ) -> None:
+        self._findings = findings
         self._schema = schema
         self._region = region
         self._own = {region, *predecessors}
@@ -163,12 +167,36 @@ class Project:
             again = self._views(self._visible({key: visible[key] for key in contested}))
             second = self._cache.put(again)
             wrong = [v for v, answer in zip(again, second, strict=True) if answer is Put.CONCURRENT]
-            for view in wrong:
-                log.error("the cache held a view that no row explains", key=view.state_key, version=view.version)
             if wrong:
-                self._cache.replace(wrong)
+                self._replace(wrong)
             answers = [*answers, *second]
         return sum(answer is Put.WRITTEN for answer in answers)
+
+    def _replace(self, wrong: Sequence[View]) -> None:
+        """Have the cache show what the rows say, where it holds what no row explains; a finding, already put right."""
+        held = self._cache.versions([view.key for view in wrong])
+        self._cache.replace(wrong)
+        now, found = self._clock.now_ms(), []
+        for view, version in zip(wrong, held, strict=True):
+            log.error("the cache held a view that no row explains", state_key=view.state_key, version=version)
+            found.append(
+                Finding(
+                    finding_id(now, CACHE, view.key),
+                    self._region,
+                    CACHE,
+                    Kind.AHEAD,
+                    *view.key,
+                    expected=view.version,
+                    found=version or "",
+                    first_seen_at=now,
+                    found_at=now,
+                    detail="met on the way",
+                    repair=Repair.REPAIRED,
+                    repaired_at=now,
+                )
+            )
+        if self._findings is not None:
+            self._findings.put(found)
 
     def _views(self, visible: _Visible) -> list[View]:
         return [self._images.view(key, images.values()) for key, images in visible.items()]

@@ -10,7 +10,7 @@ what is repaired travels as everything does.
 from __future__ import annotations
 
 from playerstate.core.comparison import Difference, Wrong, targets_of
-from playerstate.core.findings import CACHE, GRAPH, Kind, Repair, copies_in
+from playerstate.core.findings import CACHE, GRAPH, VERIFIER, Kind, Repair, copies_in
 from playerstate.core.images import Images
 from playerstate.core.model import Cause, Effect, Status
 from playerstate.core.replica import Replica
@@ -22,9 +22,6 @@ from playerstate.ports.graph import EdgesOfKey
 from playerstate.stages.blame import Blame
 from playerstate.stages.stored import StoredPlayer, copy_of, read_player
 from playerstate.stages.verify import Verified
-
-VERIFIER = "@verify"
-"""The producer of the causes of rows that are written once more, numbered by their steps. They are no updates."""
 
 
 class Repairs:

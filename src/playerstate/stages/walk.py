@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import NamedTuple
 
+from playerstate.core.findings import CACHE, GRAPH
 from playerstate.core.model import Key
+from playerstate.errors import NotNow
 from playerstate.stages.verify import Verified
 
 _BEYOND_ALL_KEYS = "\U0010ffff"
@@ -16,6 +19,14 @@ class Page(NamedTuple):
     players: list[str]
     cursor: str
     keys: int = 0
+
+
+class Sample(NamedTuple):
+    """Players drawn at random, of about so many `keys` in the store; `silent` are the places that did not answer."""
+
+    players: list[str]
+    keys: int
+    silent: list[str]
 
 
 class Walk:
@@ -37,6 +48,31 @@ class Walk:
             return Page(self._without_rows(players), f"cache:{then}" if then else "graph:")
         players = self._parts.graph.players(after, limit)
         return Page(self._without_rows(players), f"graph:{players[-1]}" if players else "")
+
+    def sample(self, keys: int, random: Random) -> Sample:
+        """Players of about so many random keys of the store, and as many again of cache and graph.
+
+        Raises `NotNow` if the store does not answer.
+        """
+        store, cache, graph = self._parts.store, self._parts.cache, self._parts.graph
+        drawn = list(dict.fromkeys([key.player_id for key in store.sample(keys, random)]))
+        players: dict[str, None] = {}
+        counted, silent = 0, []
+        for player_id in drawn:
+            if counted >= keys:
+                break
+            players[player_id] = None
+            counted += len(store.load_player(player_id))
+        like = max(len(players), 1)
+        try:
+            players |= dict.fromkeys(cache.sample(like, random))
+        except NotNow:
+            silent.append(CACHE)
+        try:
+            players |= dict.fromkeys(graph.players(random.choice(drawn) if drawn else "", like))
+        except NotNow:
+            silent.append(GRAPH)
+        return Sample(list(players), counted, silent)
 
     def _stored(self, after: str, limit: int) -> Page:
         keys = self._parts.store.keys(Key(after, _BEYOND_ALL_KEYS) if after else None, limit)

@@ -1,0 +1,72 @@
+"""Verification in running nodes: what is planted by hand is found, and nothing else ever is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from e2e.program import run
+from playerstate.core.findings import Kind, Repair
+from playerstate.node import Node, Options
+from playerstate.settings import FILE
+from playerstate.trials.planting import plants
+from playerstate.trials.vigil import keep_vigil
+from playerstate.trials.vigil_report import VigilOptions
+
+EAGER = "[verification]\nsweep_share = 0.5\nsample_every_s = 0.5\ncache_stale_after_s = 2\n"
+"""So that a test need not wait as long as an operator may."""
+ADDED = {"ops": [{"player_id": "ada", "state_key": "gold", "op": "add", "n": 5}]}
+
+
+def test_what_is_planted_is_found_named_and_put_right(tmp_path: Path) -> None:
+    """Promise 8: in caches, graphs and stores of two regions, under load; each kind, and nothing else."""
+    options = VigilOptions(seconds=4.0, rate_per_s=150, planted_each=1, settings=EAGER)
+    report = keep_vigil(tmp_path, options)
+    assert {one.name for one in report.planted} == {plant.name for plant in plants("a", "b")}
+    assert [one for one in report.planted if not one.ok] == []
+    assert (report.unexpected, report.agrees) == ([], True)
+
+
+def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
+    """Promise 8: however rows lag, and while regions are parted for longer than anything may be stuck."""
+    settings = EAGER + "region_stale_after_s = 1\n"
+    options = VigilOptions(seconds=10.0, rate_per_s=150, lag_ms=700, parted_s=3.0, settings=settings)
+    report = keep_vigil(tmp_path, options)
+    assert (report.unexpected, report.agrees) == ([], True)
+    seen = report.verification["us-east-1"]
+    assert seen.changes_checked > 500
+    assert seen.keys_compared["region:eu-west-1"] > 0
+    assert seen.not_checked["region:eu-west-1 is cut off"] > 0
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """A node that looks at nothing by itself, with a player who has gold, whole in the cache."""
+    with Node(tmp_path / "data", options=Options(workers="thread")) as node:
+        (tmp_path / "data" / FILE).write_text("[verification]\nenabled = false\n", "utf-8")
+        node.service.send(ADDED)
+        assert node.service.drain(timeout_s=30)
+        node.service.get_player("ada")
+        yield node
+
+
+def test_the_commands(node: Node, tmp_path: Path) -> None:
+    """`verify` says by its exit code whether all agreed, changes nothing unless it may, and what it did is listed."""
+    data = ("--data", str(tmp_path / "data"), "--json")
+    assert run("verify", *data).document()["agrees"] is True
+    with redis.Redis.from_url(node.cache_url) as cache:
+        cache.hset("player:{ada}", "gold", "999")
+    for arguments, repair in ((("--all", "--no-repair"), Repair.LEFT), (("--sample", "50"), Repair.REPAIRED)):
+        told = run("verify", *arguments, *data)
+        assert told.code == 1
+        (finding,) = told.document()["findings"]
+        assert (finding["place"], finding["kind"], finding["repair"]) == ("cache", Kind.DIVERGED, repair)
+    assert run("verify", "--all", *data).code == 0
+    assert node.service.get("ada", "gold").decoded() == 5
+    (listed,) = run("findings", "ada", *data).document()["findings"]
+    assert (listed["state_key"], listed["repair"]) == ("gold", Repair.REPAIRED)
+    assert run("findings", "bob", *data).document()["findings"] == []
+    assert run("verify", "--all", "--sample", "5", *data).code == 2
