@@ -11,6 +11,7 @@ from typing import Any
 
 from playerstate.core.erasure import check_erasure
 from playerstate.core.model import Json, Op, Update
+from playerstate.core.notes import check_note
 from playerstate.core.producers import OWN_PRODUCER_PREFIX, RETENTION_MS
 from playerstate.core.schema import KeySpec, Schema
 from playerstate.core.types import DATA_TYPES
@@ -82,6 +83,8 @@ class Checker:
             parse_vector(update.seen, where="$.seen")
         if update.if_version is not None:
             parse_vector(update.if_version, where="$.if_version")
+        if update.note is not None:
+            check_note(update.note)
 
     def _check_op(self, op: Op) -> None:
         _check_id(op.player_id, ".player_id")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from playerstate.core import producers
-from playerstate.core.model import Cause, Effect, Outcome, Reason, Status, Update
+from playerstate.core.model import Cause, Effect, Key, Outcome, Reason, Status, Update
 from playerstate.core.producers import RETENTION_MS
 from playerstate.core.replica import Replica
 from playerstate.core.types.contract import At, Refused
@@ -20,6 +20,7 @@ _Plans: TypeAlias = dict[Replica, tuple[Any, list[Effect]]]
 """Where each row will stand if the update is applied, and what was done to it."""
 
 _APPLIED = Outcome(Status.APPLIED)
+_NO_OTHERS: list[tuple[str, str]] = []
 
 
 def judge(update: Update, accepted_at: int, replicas: Sequence[Replica]) -> Outcome:
@@ -113,9 +114,17 @@ def _settle(update: Update, accepted_at: int, first: Replica, plans: _Plans, out
 def _take_steps(update: Update, accepted_at: int, first: Replica, plans: _Plans, outcome: Outcome) -> None:
     producer, sequence, sent_at = update.producer, update.sequence, update.sent_at
     status, reason = outcome.status, outcome.reason
+    note = update.note
     if first not in plans:
         plans[first] = (first.state, [])
     for replica, (state, effects) in plans.items():
-        of = None if replica is first else first.key
-        cause = Cause(replica.next_step, producer, sequence, sent_at, accepted_at, effects, status, reason, of)
+        of: Key | None = None
+        others: list[tuple[str, str]] | None = _NO_OTHERS
+        if replica is not first:
+            of, others = first.key, None
+        elif len(plans) > 1 and status is Status.APPLIED:
+            others = [other.key for other in plans if other is not first]
+        cause = Cause(
+            replica.next_step, producer, sequence, sent_at, accepted_at, effects, status, reason, of, others, note
+        )
         replica.take_step(state, cause)
