@@ -182,6 +182,20 @@ BAD = [
     Bad(
         "if_version is no version", whole(if_version="a:0"), "bad_version", "$.if_version", "Expected a version such as"
     ),
+    Bad(
+        "if_versions of a key that is not the update's",
+        whole(if_versions=[["anna", "gold", "a:1"]]),
+        "bad_version",
+        "$.if_versions[0]",
+        "Expected one of the update's own keys",
+    ),
+    Bad(
+        "if_versions with no version",
+        whole(if_versions=[["anna", "score", "a:1"], ["anna", "score", "a"]]),
+        "bad_version",
+        "$.if_versions[1]",
+        "Expected a version such as",
+    ),
     Bad("a note that says nothing", whole(note=" "), "bad_note", "$.note", NOTE),
     Bad("a note of 401", whole(note="x" * 401), "bad_note", "$.note", NOTE),
     Bad("a note with a line", whole(note="a\nb"), "bad_note", "$.note", NOTE),

@@ -167,6 +167,18 @@ def test_every_changed_row_says_why(cluster: Cluster) -> None:
     assert other.memory == {}
 
 
+def test_any_of_an_updates_keys_may_have_to_stand_as_it_was_read(cluster: Cluster) -> None:
+    """`if_versions` speaks of every key that it names; if one has moved on, nothing takes effect."""
+    ops = op("score", "add", n=1), op("name", "set", value="x", player="bert")
+    as_read = [("bert", "name", ""), ("anna", "score", "")]
+    assert cluster.send("a", update(*ops, if_versions=as_read)) == APPLIED
+    as_read = [("anna", "score", "a:1"), ("bert", "name", "")]
+    assert cluster.send("a", update(*ops, sequence=2, if_versions=as_read)).status is Status.CONFLICT
+    assert (cluster.value("a", "score"), cluster.view("a", Key("bert", "name"))) == (1, ("a:1", "x"))
+    as_read = [("bert", "name", "a:1")]
+    assert cluster.send("a", update(*ops, sequence=3, if_versions=as_read)) == APPLIED
+
+
 def test_a_first_row_names_the_others_and_every_row_has_the_note(cluster: Cluster) -> None:
     """Of an update that took effect, so that from any of its rows all are found; of one that did not there are none.
 

@@ -32,10 +32,12 @@ def op_from_arguments(schema: Schema, player_id: str, state_key: str, name: str,
             f"{name} of {state_key} ({spec.type}) takes {takes}; {len(arguments)} arguments are given."
         )
     given = zip(wanted, arguments, strict=False)
-    return msgspec.structs.replace(op, **{field: _value(text) if field == "value" else text for field, text in given})
+    return msgspec.structs.replace(
+        op, **{field: value_from(text) if field == "value" else text for field, text in given}
+    )
 
 
-def _value(text: str) -> Json:
+def value_from(text: str) -> Json:
     """JSON; what does not look like JSON is a text."""
     try:
         return msgspec.json.decode(text)

@@ -72,9 +72,20 @@ def _obstacle(update: Update, known: producers.Novelty, replicas: Sequence[Repli
         return Outcome(Status.SUPERSEDED)
     if update.if_version is not None and parse_vector(update.if_version) != replicas[0].vector:
         return Outcome(Status.CONFLICT)
+    if update.if_versions is not None and not _stand_as_read(update, replicas):
+        return Outcome(Status.CONFLICT)
     if update.seen is not None and not covers(replicas[0].vector, parse_vector(update.seen)):
         return Outcome(Status.REFUSED, Reason.NOT_HERE_YET)
     return None
+
+
+def _stand_as_read(update: Update, replicas: Sequence[Replica]) -> bool:
+    """Whether every key that `if_versions` names is at the version that it says."""
+    vectors = {replica.key: replica.vector for replica in replicas}
+    return all(
+        parse_vector(version) == vectors[Key(player_id, state_key)]
+        for player_id, state_key, version in update.if_versions or ()
+    )
 
 
 def _try(update: Update, accepted_at: int, replicas: Sequence[Replica], plans: _Plans) -> Outcome:

@@ -51,7 +51,8 @@ class Update(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, fro
     """One or more operations, all or nothing. Its identity: producer, sequence, and the first operation's key.
 
     `sent_at` is in milliseconds since 1970, by the sender's clock; a retry keeps it. `seen` and `if_version` speak
-    of the first operation's key. `note` says why, to those who read the history.
+    of the first operation's key; `if_versions` is as `if_version`, of any of the update's keys. `note` says why, to
+    those who read the history.
     """
 
     ops: list[Op]
@@ -61,6 +62,7 @@ class Update(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, fro
     seen: str | None = None
     if_version: str | None = None
     note: str | None = None
+    if_versions: list[tuple[str, str, str]] | None = None
 
     @property
     def first_key(self) -> Key:
@@ -116,8 +118,8 @@ class Effect(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one operation did, small enough to keep: a register's value is never repeated here.
 
     `delta` is what a counting operation came to; `set` and `replace` are worked out to deltas at apply. Of an erasure,
-    `field` is the reason. `idle` are those of a set's `elements` that were there already, or not taken out; of a flag,
-    which has no names in it, it is `[""]` where the flag stayed as it was.
+    `field` is the reason. `idle` are those of a set's `elements` that were there already, or not taken out; the field
+    of a map that was not taken out; of a flag, which has no names in it, `[""]` where it stayed as it was.
     """
 
     op: str

@@ -105,7 +105,9 @@ def row(type_name: TypeName) -> Row[Any]:
 def update(type_name: TypeName) -> Update:
     """An update with every operation of a type, and all that an update can say."""
     ops = [Op("anna", type_name, **arguments) for arguments in OPS[type_name]]
-    return Update(ops, "game-8", 41, NOW_MS, "eu-west-1:4,us-east-1:12", "us-east-1:12", "ticket 4711")
+    return Update(
+        ops, "game-8", 41, NOW_MS, "eu-west-1:4,us-east-1:12", "us-east-1:12", "ticket 4711", [("anna", type_name, "")]
+    )
 
 
 def notice(type_name: TypeName) -> Notice:
