@@ -307,6 +307,11 @@ def test_what_is_erased_stays_erased(monkeypatch: pytest.MonkeyPatch) -> None:
         world, trade = traded()
         world.service.erase(player, reason=WHY)
         assert world.refusal(trade) == "erased"
+    world, trade = traded()
+    monkeypatch.setattr(world.audit, "append", lambda transitions: None)
+    monkeypatch.setattr(world.audit, "erase", lambda epochs: 0)
+    world.service.erase("eve", reason=WHY)
+    assert world.refusal(trade) == "erased"  # though the history has not heard of it
     monkeypatch.setattr(amending, "LAG_MAX_S", 0.0)
     world = Support()
     (added,) = world.send([op("counter", "add", n=5)])
