@@ -18,6 +18,7 @@ from playerstate.core.schema import TypeName, parse_schema
 from playerstate.errors import InvalidUpdate, Unavailable
 from playerstate.runtime import amending
 from playerstate.service import Parts, Service
+from playerstate.stages import retrace
 from stages.world import REGION, World, update
 
 TYPES: tuple[TypeName, ...] = get_args(TypeName)
@@ -336,6 +337,36 @@ def test_what_the_history_does_not_have_is_refused(monkeypatch: pytest.MonkeyPat
     for why in ("", " ", "x" * 201, "a\nb"):
         with pytest.raises(InvalidUpdate, match="reason"):
             world.undo(trade, why)
+
+
+def test_an_update_is_named_by_its_first_key() -> None:
+    """Two updates of one producer may have the same number and change the same key: nobody's is mistaken for another's.
+
+    Promise 2.
+    """
+    world = Support()
+    world.put_updates(
+        update(op("counter", "add", "eve", n=1)),
+        update(op("counter", "add", n=20), op("counter", "add", "eve", n=300)),
+    )
+    world.step_all()
+    assert world.undo(Identity("game-1", 1, "eve", "counter")).outcome == APPLIED
+    assert world.values()["eve", "counter"] == 300
+    assert world.undo(Identity("game-1", 1, "ada", "counter")).outcome == APPLIED
+    assert (world.values()["ada", "counter"], world.values()["eve", "counter"]) == (0, 0)
+
+
+def test_so_many_writes_are_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page; what lies behind them is not found, and that is said."""
+    monkeypatch.setattr(retrace, "PAGE", 2)
+    world = Support()
+    (first,) = world.send([op("counter", "add", n=1)])
+    for n in range(6):
+        world.send([op("counter", "add", n=10**n)])
+    monkeypatch.setattr(retrace, "SEARCHED_MAX", 6)
+    assert world.refusal(first) == "not_found"
+    monkeypatch.setattr(retrace, "SEARCHED_MAX", 8)
+    assert world.undo(first).outcome == APPLIED
 
 
 def test_it_waits_for_a_history_that_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,11 @@ class Retrace:
         if isinstance(known, Outcome) and known.duplicate:
             if known.status is not Status.APPLIED:
                 return _not_applied(str(known.status), known.reason)
-            by = [region for region, part in sorted(row.memory.items()) if identity.producer in part.producers]
+            by = [
+                region
+                for region, part in sorted(row.memory.items())
+                if (seen := part.producers.get(identity.producer)) and seen.last >= identity.sequence
+            ]
             if self._region in by:
                 return Lagging(message, code="not_found")
             return InvalidUpdate(f"{message}; ask {' or '.join(by)}, which has applied it", code="written_elsewhere")
