@@ -16,7 +16,9 @@ from playerstate.cli import opening
 from playerstate.cli.main import run
 from playerstate.core.amendment import Amendment, Change
 from playerstate.core.model import Identity, Op, Outcome, Reason, Status, Update
+from playerstate.core.schema import parse_schema
 from playerstate.errors import InvalidUpdate
+from playerstate.folder import starter_schema
 
 Capture = pytest.CaptureFixture[str]
 APPLIED = Outcome(Status.APPLIED)
@@ -28,6 +30,7 @@ class FakeNode:
     """Puts right on paper; its outcome is given."""
 
     def __init__(self) -> None:
+        self.schema = parse_schema(starter_schema())
         self.outcome: Outcome | None = APPLIED
         self.update: Update | None = UPDATE
         self.called: list[tuple[Any, ...]] = []
@@ -102,6 +105,10 @@ def test_values_and_updates_are_read_from_arguments(node: FakeNode) -> None:
     for text, value in values:
         assert run(["set", "ada", "gold", text, "--reason", "x", "--yes"]) == 0
         assert node.done[-1] == ("ada", "gold", value, "x")
+    large = str(2**60)
+    for key, value in [("gold", large), ("position", 2**60)]:  # of which one is a number by its type
+        assert run(["set", "ada", key, large, "--reason", "x", "--yes"]) == 0
+        assert node.done[-1][2] == value
     assert run([*UNDO, "--yes"]) == 0
     assert node.done[-1] == (Identity("a#b", 3, "ada", "gold"), "x")
     assert len(node.called) == len(node.done)

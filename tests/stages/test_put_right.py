@@ -141,6 +141,8 @@ def test_what_is_undone_is_as_if_it_had_never_been(type_name: TypeName) -> None:
     def check(batches: list[list[Ops]], chosen: int) -> None:
         nonlocal undone
         world, without = Support(), Support()
+        for one in (world, without):  # of these, one that had no value before cannot be undone
+            one.send(*([op("multi_register", "set", player, value=0)] for player in PLAYERS))
         sent = [identity for batch in batches for identity in world.send(*batch)]
         place = chosen % len(sent)
         others = [outcome for at, outcome in enumerate(world.outcomes(sent)) if at != place]
@@ -240,6 +242,18 @@ def test_a_trade_of_which_something_was_spent_is_undone_on_no_side(spent: dict[s
     assert undone.update is not None
     assert undone.update.sequence == 3
     assert world.values()["eve", "inventory"] == {"sword": 1}
+
+
+def test_what_is_spent_meanwhile_stays_spent() -> None:
+    """It was there when the undo was worked out, and is not when it is applied: nothing changes, on no side.
+
+    Promises 4, 5.
+    """
+    world, trade = traded()
+    world.service.race = lambda: world.put_updates(update(op("bounded_counter", "subtract", "eve", n=1)))
+    before = world.values()
+    assert world.undo(trade).outcome == Outcome(Status.REFUSED, Reason.INSUFFICIENT)
+    assert world.values() == {**before, Key("eve", "bounded_counter"): 29}
 
 
 def test_two_at_once_undo_once() -> None:
@@ -469,6 +483,8 @@ def test_a_key_is_set_to_a_value(type_name: TypeName) -> None:
     ("type_name", "value", "code"),
     [
         ("counter", True, "cannot_be_set"),
+        ("counter", 2**60, "out_of_range"),
+        ("register", {"x": object()}, "bad_value"),
         ("counter", 1.5, "cannot_be_set"),
         ("counter", "five", "bad_number"),
         ("bounded_counter", -1, "out_of_range"),

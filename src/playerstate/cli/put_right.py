@@ -39,11 +39,11 @@ def set_value(
     """
     from playerstate.cli.opening import existing_node
     from playerstate.cli.putting_right import put_right
-    from playerstate.cli.update_arguments import value_from
+    from playerstate.cli.update_arguments import target_from
 
     _check_can_ask(yes=yes, as_json=as_json)
-    target = value_from(value)
     with existing_node(data) as node:
+        target = target_from(node.schema, state_key, value)
         code = put_right(
             lambda dry_run: node.set_value(player_id, state_key, target, reason=reason, dry_run=dry_run),
             f"Set {player_id}/{state_key}?",

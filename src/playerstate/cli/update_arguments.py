@@ -8,7 +8,9 @@ import click
 import msgspec
 
 from playerstate.core.model import Json, Op
+from playerstate.core.numbers import to_json_number
 from playerstate.core.schema import Schema
+from playerstate.core.setting import NUMBERS
 from playerstate.core.types import DATA_TYPES
 
 
@@ -35,6 +37,15 @@ def op_from_arguments(schema: Schema, player_id: str, state_key: str, name: str,
     return msgspec.structs.replace(
         op, **{field: value_from(text) if field == "value" else text for field, text in given}
     )
+
+
+def target_from(schema: Schema, state_key: str, text: str) -> Json:
+    """What a key is to be set to. A number of any size, where the key's type is one. Raises `click.UsageError`."""
+    target = value_from(text)
+    spec = schema.keys.get(state_key)
+    if type(target) is int and spec is not None and spec.type in NUMBERS:
+        return to_json_number(target)
+    return target
 
 
 def value_from(text: str) -> Json:

@@ -13,6 +13,9 @@ from playerstate.core.numbers import parse_amount, to_json_number
 from playerstate.core.schema import KeySpec, TypeName
 from playerstate.errors import InvalidUpdate
 
+NUMBERS: frozenset[TypeName] = frozenset({"counter", "bounded_counter", "max_register", "min_register"})
+"""Types whose value is one whole number of any size."""
+
 
 class Setting(NamedTuple):
     """What comes to the value; it holds only for the value that was read if it is `guarded`."""
@@ -40,7 +43,7 @@ def setting(key: Key, spec: KeySpec, present: Json, target: Json) -> Setting:
 
 def _normal(type_name: TypeName, target: Json) -> Json:
     """The target as readers would see it, where several forms mean the same."""
-    if type_name in ("counter", "bounded_counter", "max_register", "min_register"):
+    if type_name in NUMBERS:
         return to_json_number(_number(target))
     if type_name == "inventory":
         if not isinstance(target, dict):

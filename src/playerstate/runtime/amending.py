@@ -12,6 +12,7 @@ from playerstate.core.amendment import Amendment
 from playerstate.core.answers import Rejected
 from playerstate.core.model import Identity, Json, Key, Outcome, Status
 from playerstate.core.notes import check_reason
+from playerstate.core.types.arguments import check_json
 from playerstate.errors import InvalidUpdate, Unavailable
 from playerstate.stages.put_right import Proposal, PutRight
 from playerstate.stages.retrace import Lagging
@@ -38,6 +39,7 @@ class Amending:
 
     def set_value(self, key: Key, value: Json, *, reason: str, dry_run: bool) -> Amendment:
         """As `PlayerState.set_value`, of a key that the schema has."""
+        check_json(value, "$.value")
         check_reason(reason)
         return self._amend(lambda now: self._stage.propose_value(key, value, reason, now), dry_run=dry_run)
 
