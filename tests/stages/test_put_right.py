@@ -359,11 +359,10 @@ def test_an_update_is_named_by_its_first_key() -> None:
     Promise 2.
     """
     world = Support()
-    world.put_updates(
-        update(op("counter", "add", "eve", n=1)),
-        update(op("counter", "add", n=20), op("counter", "add", "eve", n=300)),
-    )
-    world.step_all()
+    for ops in [op("counter", "add", "eve", n=1)], [op("counter", "add", n=20), op("counter", "add", "eve", n=300)]:
+        world.clock.advance(10)
+        world.put_updates(update(*ops))
+        world.step_all()
     assert world.undo(Identity("game-1", 1, "eve", "counter")).outcome == APPLIED
     assert world.values()["eve", "counter"] == 300
     assert world.undo(Identity("game-1", 1, "ada", "counter")).outcome == APPLIED
