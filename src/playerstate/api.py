@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
+from playerstate.core.amendment import Amendment
 from playerstate.core.answers import Accepted, Answer, Compared, Stats
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
-from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, Update, View
+from playerstate.core.model import DeadLetter, Identity, Json, Outcome, Transition, Update, View
 from playerstate.core.schema import Schema
 
 AnyUpdate: TypeAlias = Update | Mapping[str, Any] | bytes | str
@@ -63,6 +64,25 @@ class PlayerState(Protocol):
 
     def send_again(self, letter_id: str) -> list[Answer]:
         """Send the updates of a dead letter again, as `replay:<id>`; the letter goes if all were accepted."""
+        ...
+
+    def set_value(
+        self, player_id: str, state_key: str, value: Json, *, reason: str, dry_run: bool = False
+    ) -> Amendment:
+        """Put a key to a value, whatever its type, by an update whose note is the reason; wait for its outcome.
+
+        With `dry_run` nothing is sent, and the answer is what would come of it. Raises `InvalidUpdate` without a
+        reason, or for a value that the key cannot be set to.
+        """
+        ...
+
+    def undo(self, identity: Identity, *, reason: str, dry_run: bool = False) -> Amendment:
+        """Take back all that an update did, on all its keys, by one update whose note is the reason; wait for its
+        outcome. Once more, it is refused as `already_undone`.
+
+        With `dry_run` nothing is sent, and the answer is what would come of it. Raises `InvalidUpdate` without a
+        reason, or with why the update cannot be undone.
+        """
         ...
 
     def erase(self, player_id: str, *, reason: str) -> list[Accepted]:

@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from playerstate.api import AnyUpdate, PlayerState
+from playerstate.core.amendment import Amendment
 from playerstate.core.answers import Accepted, Answer, Compared, Rejected, Stats
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
-from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, View
+from playerstate.core.model import DeadLetter, Identity, Json, Outcome, Transition, View
 from playerstate.core.schema import Schema
 from playerstate.errors import InvalidUpdate, OutcomeUnknown, Unavailable
 from playerstate.runtime import protocol
+from playerstate.runtime.amending import WAIT_MAX_S
 from playerstate.runtime.protocol import Problem, Reply, Request
 from playerstate.runtime.socket_server import ADDRESS_FILE, Address
 
@@ -124,6 +126,19 @@ class RemoteNode(PlayerState):
     def send_again(self, letter_id: str) -> list[Answer]:
         """Send the updates of a dead letter again."""
         return self._call(protocol.SendAgain(letter_id), list[Answer], changes=True)
+
+    def set_value(
+        self, player_id: str, state_key: str, value: Json, *, reason: str, dry_run: bool = False
+    ) -> Amendment:
+        """Put a key to a value."""
+        text = protocol.json_of(value)
+        request = protocol.SetValue(player_id, state_key, text, reason, dry_run)
+        return self._call(request, Amendment, wait_s=WAIT_MAX_S, changes=not dry_run)
+
+    def undo(self, identity: Identity, *, reason: str, dry_run: bool = False) -> Amendment:
+        """Take back what an update did."""
+        request = protocol.Undo(identity, reason, dry_run)
+        return self._call(request, Amendment, wait_s=WAIT_MAX_S, changes=not dry_run)
 
     def erase(self, player_id: str, *, reason: str) -> list[Accepted]:
         """Erase a player."""

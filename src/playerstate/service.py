@@ -10,12 +10,13 @@ import msgspec
 
 from playerstate.api import AnyUpdate, PlayerState
 from playerstate.core import producers
+from playerstate.core.amendment import Amendment
 from playerstate.core.answers import Accepted, Answer, Compared, Stats
 from playerstate.core.check import check_player_id, unknown_key
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
 from playerstate.core.images import Images
-from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Stage, Status, Transition, Update, View
+from playerstate.core.model import DeadLetter, Identity, Json, Key, Outcome, Stage, Status, Transition, Update, View
 from playerstate.core.row import join_rows
 from playerstate.core.schema import Schema
 from playerstate.core.types import DATA_TYPES
@@ -29,9 +30,11 @@ from playerstate.ports.graph import Graph
 from playerstate.ports.queue import Queue
 from playerstate.ports.store import Changes, Store
 from playerstate.ports.stream import Checkpoints, Stream
+from playerstate.runtime.amending import Amending
 from playerstate.stages.accept import Accept
 from playerstate.stages.export import Exporter, letters_of
 from playerstate.stages.paths import shortest_path
+from playerstate.stages.put_right import PutRight
 from playerstate.stages.verify_once import VerifyOnce
 
 OUTCOME_POLL_S = 0.05
@@ -184,6 +187,18 @@ class Service(PlayerState):
             self._parts.dead_letters.remove(letter_id)
         return answers
 
+    def set_value(
+        self, player_id: str, state_key: str, value: Json, *, reason: str, dry_run: bool = False
+    ) -> Amendment:
+        """Put a key to a value."""
+        return self._amending().set_value(self._key(player_id, state_key), value, reason=reason, dry_run=dry_run)
+
+    def undo(self, identity: Identity, *, reason: str, dry_run: bool = False) -> Amendment:
+        """Take back what an update did."""
+        identity = Identity(*identity)
+        self._key(identity.player_id, identity.state_key)
+        return self._amending().undo(identity, reason=reason, dry_run=dry_run)
+
     def erase(self, player_id: str, *, reason: str) -> list[Accepted]:
         """Erase a player; the player's dead letters go at once."""
         answers = self._accept.erase(player_id, reason)
@@ -224,9 +239,8 @@ class Service(PlayerState):
     def drain(self, *, timeout_s: float) -> bool:
         """Wait until everything accepted so far has gone all the way."""
         parts = self._parts
-        accepted = parts.stream.head()
         deadline = time.monotonic() + timeout_s
-        if not _wait(lambda: parts.checkpoints.load("apply") >= accepted, deadline):
+        if not self._catch_up(deadline):
             return False
         changed = parts.changes.head()
         if not _wait(lambda: parts.checkpoints.load("project") >= changed, deadline):
@@ -240,6 +254,19 @@ class Service(PlayerState):
     def close(self) -> None:
         """Stop the node."""
         self._on_close()
+
+    def _amending(self) -> Amending:
+        audit = self._parts.audit
+
+        def history(key: Key, before: int | None, limit: int) -> list[Transition]:
+            return audit.history(*key, before=before, limit=limit)
+
+        stage = PutRight(self._schema, self._stats().region, self._parts.store, history)
+        return Amending(stage, self, self._accept.now_ms, self._catch_up)
+
+    def _catch_up(self, deadline: float) -> bool:
+        accepted = self._parts.stream.head()
+        return _wait(lambda: self._parts.checkpoints.load("apply") >= accepted, deadline)
 
     def _key(self, player_id: str, state_key: str) -> Key:
         check_player_id(player_id)

@@ -67,6 +67,7 @@ class AuditSuite(Suite, ABC):
             Cause(5, "@accept-1", 2**53, NOW_MS, NOW_MS, [Effect("replace", deltas={"swörd": 2**63, "bow": -1})]),
             Cause(6, "it's", 1, 0, 1, [], Status.REFUSED, "insufficient", ("bob", "inventory")),
             Cause(7, "game-1", 10, 1, 2, [Effect("add", elements=["x", "y"]), Effect("set", field="f", item="i")]),
+            Cause(8, "undo:1f", 1, 1, 2, [Effect("add", elements=["x"], idle=["x"])], others=[KEY], note="Tür 4711"),
         ]
         full = transition(4, player_id="o'brien 玩家", state_key="gold coins", causes=causes, epoch=3)
         audit.append([full])

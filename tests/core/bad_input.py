@@ -93,6 +93,7 @@ def nested(levels: int) -> Json:
     return value
 
 
+NOTE = "Expected a note of 1 to 400 printable characters"
 CONTROL = "Braces and control characters are not allowed"
 LENGTH = "Expected 1 to 128 characters"
 NUMBER = "Expected a whole number"
@@ -181,6 +182,24 @@ BAD = [
     Bad(
         "if_version is no version", whole(if_version="a:0"), "bad_version", "$.if_version", "Expected a version such as"
     ),
+    Bad(
+        "if_versions of a key that is not the update's",
+        whole(if_versions=[["anna", "gold", "a:1"]]),
+        "bad_version",
+        "$.if_versions[0]",
+        "Expected one of the update's own keys",
+    ),
+    Bad(
+        "if_versions with no version",
+        whole(if_versions=[["anna", "score", "a:1"], ["anna", "score", "a"]]),
+        "bad_version",
+        "$.if_versions[1]",
+        "Expected a version such as",
+    ),
+    Bad("a note that says nothing", whole(note=" "), "bad_note", "$.note", NOTE),
+    Bad("a note of 401", whole(note="x" * 401), "bad_note", "$.note", NOTE),
+    Bad("a note with a line", whole(note="a\nb"), "bad_note", "$.note", NOTE),
+    Bad("a note as a number", whole(note=1), "wrong_shape", "$.note", "Expected `str | null`, got `int`"),
     Bad("seen is a number", whole(seen=1), "wrong_shape", "$.seen", "Expected `str | null`, got `int`"),
     # an operation's names
     bad_op("a player as a number", player(1), "wrong_shape", "player_id", "Expected `str`, got `int`"),

@@ -93,6 +93,8 @@ GOOD = [
     whole(sent_at=NOW_MS - RETENTION_MS),
     whole(sent_at=NOW_MS + 3_600_000),
     whole(seen="", if_version="us-east-1:12,eu-west-1:3"),
+    whole(note="x" * 400),
+    whole(if_versions=[["anna", "score", ""]]),
     whole(ops=whole()["ops"] * 25),
     player("Zoë 🗡 [clan]#1"),
     one("score", "add", n=-(10**38) + 1),

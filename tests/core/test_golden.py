@@ -112,3 +112,25 @@ def test_views() -> None:
     text = b'{"player_id":"anna","state_key":"gold","version":"us-east-1:12","value":{"a":1}}'
     assert msgspec.json.encode(view) == text
     assert msgspec.json.decode(text, type=View) == view
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_what_was_written_before_there_were_notes_is_read(name: TypeName) -> None:
+    """Rows, updates and notices without them say what they said; what was not recorded is not known."""
+    row = RowReader(KeySpec(type=name), 3).decode(bytes.fromhex(golden("before-notes/rows")[name]["hex"]))
+    said = json.loads(golden("before-notes/rows")[name]["says"])
+    now = says(row)
+    assert [now[:-2], now[-1]] == [said[:-2], said[-1]]
+    for cause, as_it_was in zip(row.because, said[-2], strict=True):
+        assert says(cause)[: len(as_it_was)][6:] == as_it_was[6:]
+        assert [effect[:6] for effect in says(cause)[5]] == as_it_was[5]
+        assert (cause.others, cause.note) == (None, None)
+        assert all(effect.idle is None for effect in cause.effects)
+    update = UPDATES[name], golden("before-notes/updates")[name]
+    packed, before = (decode_packed_update(bytes.fromhex(vector["hex"])) for vector in update)
+    assert before == msgspec.structs.replace(packed, note=None, if_versions=None)
+    assert encode_update(before).hex() == update[1]["hex"]
+    (notice,) = [
+        n for n in decode_notices(golden("before-notes/notices")["all"]["says"].encode()) if n.state_key == name
+    ]
+    assert [cause.note for cause in notice.because] == [None, None]

@@ -167,6 +167,35 @@ def test_every_changed_row_says_why(cluster: Cluster) -> None:
     assert other.memory == {}
 
 
+def test_any_of_an_updates_keys_may_have_to_stand_as_it_was_read(cluster: Cluster) -> None:
+    """`if_versions` speaks of every key that it names; if one has moved on, nothing takes effect."""
+    ops = op("score", "add", n=1), op("name", "set", value="x", player="bert")
+    as_read = [("bert", "name", ""), ("anna", "score", "")]
+    assert cluster.send("a", update(*ops, if_versions=as_read)) == APPLIED
+    as_read = [("anna", "score", "a:1"), ("bert", "name", "")]
+    assert cluster.send("a", update(*ops, sequence=2, if_versions=as_read)).status is Status.CONFLICT
+    assert (cluster.value("a", "score"), cluster.view("a", Key("bert", "name"))) == (1, ("a:1", "x"))
+    as_read = [("bert", "name", "a:1")]
+    assert cluster.send("a", update(*ops, sequence=3, if_versions=as_read)) == APPLIED
+
+
+def test_a_first_row_names_the_others_and_every_row_has_the_note(cluster: Cluster) -> None:
+    """Of an update that took effect, so that from any of its rows all are found; of one that did not there are none.
+
+    Promise 9.
+    """
+    cluster.send("a", update(op("gold", "add", n=9)))
+    ops = op("gold", "subtract", n=4), op("gold", "subtract", n=1), op("gold", "add", n=5, player="bert")
+    cluster.send("a", update(*ops, sequence=2, note="a loan"))
+    assert cluster.row("a", "gold").because[0].others == [("bert", "gold")]
+    other = cluster.row("a", "gold", "bert").because[0]
+    assert (other.of, other.others) == (("anna", "gold"), None)
+    assert {cluster.row("a", "gold", player).because[0].note for player in ("anna", "bert")} == {"a loan"}
+    cluster.send("a", update(*ops, sequence=3, note="another one"))
+    refused = cluster.row("a", "gold").because[0]
+    assert (refused.status, refused.others, refused.note) == (Status.REFUSED, [], "another one")
+
+
 def test_a_refusal_takes_a_step_that_remembers_it(cluster: Cluster) -> None:
     """So the refusal replicates, and its own row says why the version moved on."""
     cluster.send("a", update(op("gold", "subtract", n=1)))

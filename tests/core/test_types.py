@@ -183,3 +183,21 @@ def test_an_element_that_is_named_twice_is_added_and_removed_once() -> None:
     assert (state, effect.elements) == ({"a": {"x": 2}}, ["x"])
     state, _ = data_type.apply(state, op("remove", elements=["x", "x"]), At("b", 1, 0), spec)
     assert state == {}
+
+
+def test_effects_tell_what_was_there_already() -> None:
+    """An element that is added again, or removed where it is not, or not seen, is named as idle; so is a flag."""
+    data_type, spec = DATA_TYPES["set"], KeySpec(type="set")
+    state, effect = data_type.apply({"b": {"x": 1}}, op("add", elements=["x", "y"]), At("a", 1, 0), spec)
+    assert (effect.elements, effect.idle) == (["x", "y"], ["x"])
+    unseen = At("a", 2, 0, seen={"b": 1})
+    state, effect = data_type.apply(state, op("remove", elements=["y", "z"]), unseen, spec)
+    assert (effect.elements, effect.idle, data_type.value(state, spec)) == (["y", "z"], ["y", "z"], ["x", "y"])
+    state, effect = data_type.apply(state, op("remove", elements=["y"]), At("a", 3, 0), spec)
+    assert effect.idle == []
+    flag, spec = DATA_TYPES["flag"], KeySpec(type="flag")
+    state, first = flag.apply({}, op("enable"), At("a", 1, 0), spec)
+    state, again = flag.apply(state, op("enable"), At("a", 2, 0), spec)
+    state, unseen_one = flag.apply(state, op("disable"), At("a", 3, 0, seen={"a": 1}), spec)
+    state, off = flag.apply(state, op("disable"), At("a", 4, 0), spec)
+    assert [first.idle, again.idle, unseen_one.idle, off.idle] == [[], [""], [""], []]

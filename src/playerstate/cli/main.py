@@ -18,6 +18,7 @@ from playerstate.cli.chaos import chaos
 from playerstate.cli.common import AsJson, ExitCode, exit_code_of, leave
 from playerstate.cli.demo import demo
 from playerstate.cli.erase import erase, export
+from playerstate.cli.put_right import set_value, undo
 from playerstate.cli.read import get, history, watch
 from playerstate.cli.replay import replay
 from playerstate.cli.restore import restore
@@ -83,6 +84,8 @@ app.command()(demo)
 app.command()(bench)
 app.command()(chaos)
 app.command()(vigil)
+app.command(name="set", context_settings={"ignore_unknown_options": True})(set_value)  # so that -5 is a value
+app.command()(undo)
 app.command()(erase)
 app.command()(export)
 app.command()(backup)

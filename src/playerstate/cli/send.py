@@ -77,6 +77,10 @@ def send(
         str | None,
         typer.Option(metavar="VERSION", show_default=False, help="Apply a single update only to this version."),
     ] = None,
+    note: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", show_default=False, help="Why a single update is sent; the history shows it."),
+    ] = None,
     data: Data = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
@@ -105,14 +109,14 @@ def send(
         raise click.UsageError("Give one of: PLAYER KEY OP [ARGS]..., --json-update JSON, --file FILE (or `-` alone).")
     if from_arguments and len(from_arguments) < 3:
         raise click.UsageError("An update needs PLAYER, KEY and OP.")
-    if file is not None and (sequence is not None or if_version is not None):
-        raise click.UsageError("--sequence and --if-version are for a single update.")
+    if file is not None and (sequence is not None or if_version is not None or note is not None):
+        raise click.UsageError("--sequence, --if-version and --note are for a single update.")
     if file is None and producer is not None and sequence is None:
         raise click.UsageError("A single update's --producer needs a --sequence.")
     with any_node(data) as node:
         if file is not None:
             code = send_lines(node, file, producer=producer, wait_s=wait_seconds if wait else None, as_json=as_json)
         else:
-            single = SingleUpdate(from_arguments, arguments or [], json_update, producer, sequence, if_version)
+            single = SingleUpdate(from_arguments, arguments or [], json_update, producer, sequence, if_version, note)
             code = send_one(node, single, wait_s=None if wait is False else wait_seconds, as_json=as_json)
     leave(code)

@@ -30,6 +30,7 @@ class SingleUpdate(NamedTuple):
     producer: str | None
     sequence: int | None
     if_version: str | None
+    note: str | None = None
 
     def build(self, schema: Schema) -> Update:
         """The update. Raises `InvalidUpdate`, or `click.UsageError` for arguments that cannot be read."""
@@ -38,7 +39,12 @@ class SingleUpdate(NamedTuple):
         else:
             player_id, state_key, name = self.words
             update = Update([op_from_arguments(schema, player_id, state_key, name, self.arguments)])
-        given = {"producer": self.producer, "sequence": self.sequence, "if_version": self.if_version}
+        given = {
+            "producer": self.producer,
+            "sequence": self.sequence,
+            "if_version": self.if_version,
+            "note": self.note,
+        }
         return msgspec.structs.replace(update, **{name: value for name, value in given.items() if value is not None})
 
 

@@ -51,7 +51,9 @@ def _rows(transition: Transition) -> Iterator[Sequence[str]]:
 def _what(cause: Cause) -> str:
     done = "; ".join(_effect(effect) for effect in cause.effects)
     told = console.shortened(done, EFFECT_SHOWN_MAX)
-    return f"{told} (with {'/'.join(cause.of)})" if cause.of else told
+    if cause.of:
+        told = f"{told} (with {'/'.join(cause.of)})"
+    return f"{told} [{cause.note}]" if cause.note else told
 
 
 def _effect(effect: Effect) -> str:
@@ -102,6 +104,8 @@ def _cause_as_data(cause: Cause) -> dict[str, Any]:
 
 def _effect_as_data(effect: Effect) -> dict[str, Any]:
     data = {name: value for name in effect.__struct_fields__ if (value := getattr(effect, name)) is not None}
+    if not effect.idle:
+        data.pop("idle", None)
     if "delta" in data:
         data["delta"] = to_json_number(data["delta"])
     if "deltas" in data:

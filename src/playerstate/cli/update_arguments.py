@@ -8,7 +8,9 @@ import click
 import msgspec
 
 from playerstate.core.model import Json, Op
+from playerstate.core.numbers import to_json_number
 from playerstate.core.schema import Schema
+from playerstate.core.setting import NUMBERS
 from playerstate.core.types import DATA_TYPES
 
 
@@ -32,10 +34,21 @@ def op_from_arguments(schema: Schema, player_id: str, state_key: str, name: str,
             f"{name} of {state_key} ({spec.type}) takes {takes}; {len(arguments)} arguments are given."
         )
     given = zip(wanted, arguments, strict=False)
-    return msgspec.structs.replace(op, **{field: _value(text) if field == "value" else text for field, text in given})
+    return msgspec.structs.replace(
+        op, **{field: value_from(text) if field == "value" else text for field, text in given}
+    )
 
 
-def _value(text: str) -> Json:
+def target_from(schema: Schema, state_key: str, text: str) -> Json:
+    """What a key is to be set to. A number of any size, where the key's type is one. Raises `click.UsageError`."""
+    target = value_from(text)
+    spec = schema.keys.get(state_key)
+    if type(target) is int and spec is not None and spec.type in NUMBERS:
+        return to_json_number(target)
+    return target
+
+
+def value_from(text: str) -> Json:
     """JSON; what does not look like JSON is a text."""
     try:
         return msgspec.json.decode(text)

@@ -11,6 +11,7 @@ from typing import Any
 
 from playerstate.core.erasure import check_erasure
 from playerstate.core.model import Json, Op, Update
+from playerstate.core.notes import check_note
 from playerstate.core.producers import OWN_PRODUCER_PREFIX, RETENTION_MS
 from playerstate.core.schema import KeySpec, Schema
 from playerstate.core.types import DATA_TYPES
@@ -82,6 +83,10 @@ class Checker:
             parse_vector(update.seen, where="$.seen")
         if update.if_version is not None:
             parse_vector(update.if_version, where="$.if_version")
+        if update.if_versions is not None:
+            _check_versions(update)
+        if update.note is not None:
+            check_note(update.note)
 
     def _check_op(self, op: Op) -> None:
         _check_id(op.player_id, ".player_id")
@@ -91,6 +96,15 @@ class Checker:
             raise unknown_key(op.state_key, self._keys, ".state_key")
         spec, data_type = known
         data_type.check(op, spec)
+
+
+def _check_versions(update: Update) -> None:
+    keys = {op.key for op in update.ops}
+    for index, (*key, version) in enumerate(update.if_versions or ()):
+        where = f"$.if_versions[{index}]"
+        if tuple(key) not in keys:
+            raise InvalidUpdate("Expected one of the update's own keys", code="bad_version", where=where)
+        parse_vector(version, where=where)
 
 
 def unknown_key(state_key: str, known: Collection[str], where: str) -> InvalidUpdate:

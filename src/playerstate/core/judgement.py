@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from playerstate.core import producers
-from playerstate.core.model import Cause, Effect, Outcome, Reason, Status, Update
+from playerstate.core.model import Cause, Effect, Key, Outcome, Reason, Status, Update
 from playerstate.core.producers import RETENTION_MS
 from playerstate.core.replica import Replica
 from playerstate.core.types.contract import At, Refused
@@ -20,6 +20,7 @@ _Plans: TypeAlias = dict[Replica, tuple[Any, list[Effect]]]
 """Where each row will stand if the update is applied, and what was done to it."""
 
 _APPLIED = Outcome(Status.APPLIED)
+_NO_OTHERS: list[tuple[str, str]] = []
 
 
 def judge(update: Update, accepted_at: int, replicas: Sequence[Replica]) -> Outcome:
@@ -71,9 +72,20 @@ def _obstacle(update: Update, known: producers.Novelty, replicas: Sequence[Repli
         return Outcome(Status.SUPERSEDED)
     if update.if_version is not None and parse_vector(update.if_version) != replicas[0].vector:
         return Outcome(Status.CONFLICT)
+    if update.if_versions is not None and not _stand_as_read(update, replicas):
+        return Outcome(Status.CONFLICT)
     if update.seen is not None and not covers(replicas[0].vector, parse_vector(update.seen)):
         return Outcome(Status.REFUSED, Reason.NOT_HERE_YET)
     return None
+
+
+def _stand_as_read(update: Update, replicas: Sequence[Replica]) -> bool:
+    """Whether every key that `if_versions` names is at the version that it says."""
+    vectors = {replica.key: replica.vector for replica in replicas}
+    return all(
+        parse_vector(version) == vectors[Key(player_id, state_key)]
+        for player_id, state_key, version in update.if_versions or ()
+    )
 
 
 def _try(update: Update, accepted_at: int, replicas: Sequence[Replica], plans: _Plans) -> Outcome:
@@ -113,9 +125,17 @@ def _settle(update: Update, accepted_at: int, first: Replica, plans: _Plans, out
 def _take_steps(update: Update, accepted_at: int, first: Replica, plans: _Plans, outcome: Outcome) -> None:
     producer, sequence, sent_at = update.producer, update.sequence, update.sent_at
     status, reason = outcome.status, outcome.reason
+    note = update.note
     if first not in plans:
         plans[first] = (first.state, [])
     for replica, (state, effects) in plans.items():
-        of = None if replica is first else first.key
-        cause = Cause(replica.next_step, producer, sequence, sent_at, accepted_at, effects, status, reason, of)
+        of: Key | None = None
+        others: list[tuple[str, str]] | None = _NO_OTHERS
+        if replica is not first:
+            of, others = first.key, None
+        elif len(plans) > 1 and status is Status.APPLIED:
+            others = [other.key for other in plans if other is not first]
+        cause = Cause(
+            replica.next_step, producer, sequence, sent_at, accepted_at, effects, status, reason, of, others, note
+        )
         replica.take_step(state, cause)

@@ -51,7 +51,8 @@ class Update(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, fro
     """One or more operations, all or nothing. Its identity: producer, sequence, and the first operation's key.
 
     `sent_at` is in milliseconds since 1970, by the sender's clock; a retry keeps it. `seen` and `if_version` speak
-    of the first operation's key.
+    of the first operation's key; `if_versions` is as `if_version`, of any of the update's keys. `note` says why, to
+    those who read the history.
     """
 
     ops: list[Op]
@@ -60,6 +61,8 @@ class Update(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, fro
     sent_at: int = 0
     seen: str | None = None
     if_version: str | None = None
+    note: str | None = None
+    if_versions: list[tuple[str, str, str]] | None = None
 
     @property
     def first_key(self) -> Key:
@@ -115,7 +118,8 @@ class Effect(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one operation did, small enough to keep: a register's value is never repeated here.
 
     `delta` is what a counting operation came to; `set` and `replace` are worked out to deltas at apply. Of an erasure,
-    `field` is the reason.
+    `field` is the reason. `idle` are those of a set's `elements` that were there already, or not taken out; the field
+    of a map that was not taken out; of a flag, which has no names in it, `[""]` where it stayed as it was.
     """
 
     op: str
@@ -124,12 +128,15 @@ class Effect(msgspec.Struct, array_like=True, frozen=True, gc=False):
     deltas: dict[str, BigInt] | None = None
     elements: list[str] | None = None
     field: str | None = None
+    idle: list[str] | None = None
 
 
 class Cause(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An update that a write of a row processed, with the step (`n`) that it took in the writing region.
 
-    `of` names the update's first key where that is another one. Times are milliseconds since 1970.
+    `of` names the update's first key where that is another one. Where it is this one, `others` names the other keys
+    that the update changed; it is None in what was written before this was recorded. `note` is the update's own. Times
+    are milliseconds since 1970.
     """
 
     n: int
@@ -141,6 +148,8 @@ class Cause(msgspec.Struct, array_like=True, frozen=True, gc=False):
     status: Status = Status.APPLIED
     reason: str | None = None
     of: tuple[str, str] | None = None
+    others: list[tuple[str, str]] | None = None
+    note: str | None = None
 
 
 class Side(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from playerstate.core.model import Identity
-from playerstate.core.wire import convert_update
+from playerstate.core.model import Identity, Json
+from playerstate.core.types.arguments import check_json
+from playerstate.core.wire import convert_update, decode_or_refuse
 from playerstate.errors import (
     InvalidUpdate,
     InvariantViolated,
@@ -79,6 +80,24 @@ class SendAgain(msgspec.Struct, tag=True):
     """`send_again`."""
 
     letter_id: str
+
+
+class SetValue(msgspec.Struct, tag=True):
+    """`set_value`, of a value as JSON text."""
+
+    player_id: str
+    state_key: str
+    value: bytes
+    reason: str
+    dry_run: bool
+
+
+class Undo(msgspec.Struct, tag=True):
+    """`undo`."""
+
+    identity: Identity
+    reason: str
+    dry_run: bool
 
 
 class Erase(msgspec.Struct, tag=True):
@@ -158,6 +177,8 @@ Request: TypeAlias = (
     | History
     | ListDeadLetters
     | SendAgain
+    | SetValue
+    | Undo
     | Erase
     | GetExport
     | Verify
@@ -169,6 +190,9 @@ Request: TypeAlias = (
     | GetStats
     | GetSchema
 )
+
+
+_decoder_of_json = msgspec.json.Decoder()
 
 
 class Reply(msgspec.Struct, array_like=True):
@@ -222,6 +246,18 @@ def text_of(update: object) -> bytes:
         return msgspec.json.encode(convert_update(update))
     except UnicodeError as exc:
         raise InvalidUpdate("The text is not valid Unicode", code="bad_text") from exc
+
+
+def json_of(value: Json) -> bytes:
+    """A value as JSON text. Raises `InvalidUpdate` for one that is none."""
+    check_json(value, "$.value")
+    return msgspec.json.encode(value)
+
+
+def value_of(text: bytes) -> Json:
+    """What `json_of` encoded. Raises `InvalidUpdate` for anything else."""
+    value: Json = decode_or_refuse(_decoder_of_json, text, "value")
+    return value
 
 
 def send_frame(connection: socket.socket, message: Any) -> None:

@@ -163,6 +163,10 @@ def _call(node: PlayerState, request: Request) -> Any:
             return node.dead_letters(after=after, limit=limit)
         case protocol.SendAgain(letter_id):
             return node.send_again(letter_id)
+        case protocol.SetValue(player_id, state_key, value, reason, dry_run):
+            return node.set_value(player_id, state_key, protocol.value_of(value), reason=reason, dry_run=dry_run)
+        case protocol.Undo(identity, reason, dry_run):
+            return node.undo(identity, reason=reason, dry_run=dry_run)
         case protocol.Erase(player_id, reason):
             return node.erase(player_id, reason=reason)
         case protocol.GetExport(player_id):

@@ -131,6 +131,10 @@ class Accept:
                 self._append(batch, lane, first_sequence)
         return answers
 
+    def now_ms(self) -> int:
+        """The time by the stage's clock."""
+        return self._clock.now_ms()
+
     def erase(self, player_id: str, reason: str) -> list[Accepted]:
         """Have every key of the schema erased for a player, one update each: another region may hold what this one has
         not seen.

@@ -4,6 +4,9 @@
 
 They are written once. When a test fails against them, the wire form has changed, and stored rows and records in flight
 would not be read any more. Write them anew only together with a new version, and keep the old ones beside them.
+
+What is added at the end of a form, and may be left out, needs no new version: older programs pass over it. What was
+written without it is in `before-notes`, and must be read as ever.
 """
 
 from __future__ import annotations
@@ -63,11 +66,13 @@ EFFECTS: dict[TypeName, list[Effect]] = {
     "multi_register": [Effect("set")],
     "max_register": [Effect("set")],
     "min_register": [Effect("set")],
-    "flag": [Effect("enable")],
-    "set": [Effect("add", elements=["dora"]), Effect("remove", elements=["bert", "emil"])],
+    "flag": [Effect("enable", idle=[""])],
+    "set": [Effect("add", elements=["dora"], idle=[]), Effect("remove", elements=["bert", "emil"], idle=["emil"])],
     "map": [Effect("remove", field="volume")],
     "inventory": [Effect("subtract", item="sword", delta=-1), Effect("replace", deltas={"potion": 3, "gem": -7})],
 }
+
+OTHERS = [("bert", "gold"), ("bert", "bag")]
 
 OPS: dict[TypeName, list[dict[str, Any]]] = {
     "counter": [{"op": "add", "n": -3}, {"op": "add", "n": 2**70}, {"op": "add", "n": "7"}],
@@ -91,7 +96,7 @@ OPS: dict[TypeName, list[dict[str, Any]]] = {
 def row(type_name: TypeName) -> Row[Any]:
     """A row of a type that shows all that a row can hold."""
     because = [
-        Cause(11, "game-8", 39, NOW_MS - 9, NOW_MS - 2, EFFECTS[type_name]),
+        Cause(11, "game-8", 39, NOW_MS - 9, NOW_MS - 2, EFFECTS[type_name], others=OTHERS, note="ticket 4711"),
         Cause(12, "game-8", 40, NOW_MS, NOW_MS, [], Status.REFUSED, "insufficient", Key("bert", "gold")),
     ]
     return Row(ROW_VERSION, type_name, 3, NOW_MS + 1, 1, VECTOR, STATES[type_name], MEMORY, because)
@@ -100,7 +105,9 @@ def row(type_name: TypeName) -> Row[Any]:
 def update(type_name: TypeName) -> Update:
     """An update with every operation of a type, and all that an update can say."""
     ops = [Op("anna", type_name, **arguments) for arguments in OPS[type_name]]
-    return Update(ops, "game-8", 41, NOW_MS, "eu-west-1:4,us-east-1:12", "us-east-1:12")
+    return Update(
+        ops, "game-8", 41, NOW_MS, "eu-west-1:4,us-east-1:12", "us-east-1:12", "ticket 4711", [("anna", type_name, "")]
+    )
 
 
 def notice(type_name: TypeName) -> Notice:

@@ -42,9 +42,9 @@ class Flag:
     def apply(self, state: State, op: Op, at: At, spec: KeySpec) -> tuple[State, Effect]:
         """Enabling replaces every enabling that is here; disabling removes those that its writer had seen."""
         if op.op == "enable":
-            return {at.region: {_ENABLED: at.n}}, Effect(op.op)
+            return {at.region: {_ENABLED: at.n}}, Effect(op.op, idle=_idle(before=bool(state), after=True))
         unseen = {region: entries for region, entries in state.items() if not at.observed(region, entries[_ENABLED])}
-        return unseen, Effect(op.op)
+        return unseen, Effect(op.op, idle=_idle(before=bool(state), after=bool(unseen)))
 
     def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
         """By dots."""
@@ -53,3 +53,7 @@ class Flag:
     def value(self, state: State, spec: KeySpec) -> Json:
         """True while any enabling stands."""
         return bool(state)
+
+
+def _idle(*, before: bool, after: bool) -> list[str]:
+    return [_ENABLED] if before == after else []

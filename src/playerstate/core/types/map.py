@@ -53,7 +53,9 @@ class Map:
             after[at.region] = {**after.get(at.region, {}), field: written}
             if not here and len(set().union(*after.values())) > spec.max_entries:
                 raise Refused(Reason.TOO_MANY_ENTRIES)
-        return after, Effect(op.op, field=field)
+            return after, Effect(op.op, field=field)
+        idle = [field] if bool(here) == any(field in entries for entries in after.values()) else []
+        return after, Effect(op.op, field=field, idle=idle)
 
     def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
         """By dots."""

@@ -71,7 +71,8 @@ class Set:
             entries_at_most = sum(map(len, after.values()))
             if entries_at_most > spec.max_entries and len(_members(after)) > spec.max_entries:
                 raise Refused(Reason.TOO_MANY_ENTRIES)
-        return after, Effect(op.op, elements=elements)
+        idle = [e for e in elements if _is_in(state, e) == _is_in(after, e)]
+        return after, Effect(op.op, elements=elements, idle=idle)
 
     def join(self, a: State, a_vector: VersionVector, b: State, b_vector: VersionVector) -> State:
         """By dots."""
@@ -80,6 +81,10 @@ class Set:
     def value(self, state: State, spec: KeySpec) -> Json:
         """The elements, sorted."""
         return sorted(_members(state))
+
+
+def _is_in(state: State, element: str) -> bool:
+    return any(element in entries for entries in state.values())
 
 
 def _members(state: State) -> set[str]:
