@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from builders import letter
-from playerstate.backends.memory.findings import MemoryFindings
 from playerstate.core.answers import Rejected, Stats
 from playerstate.core.fitting import ROW_BYTES_MAX
 from playerstate.core.images import Images
@@ -18,12 +17,9 @@ from playerstate.core.producers import ERASER_PREFIX
 from playerstate.core.wire import decode_notices, decode_record, encode_notices
 from playerstate.errors import InvalidUpdate, SlowDown, Unavailable
 from playerstate.ports.stream import NewRecord
-from playerstate.service import Parts, Service
+from playerstate.service import Service
 from playerstate.stages import export
 from playerstate.stages.accept import LAG_MAX, Accept, Lanes
-from playerstate.stages.verify import Verified
-from playerstate.stages.verify_once import VerifyOnce
-from playerstate.stages.walk import Walk
 from stages.world import NOW_MS, REGION, World, add, records, update
 
 REASON = "asked for by the player, ticket 4711"
@@ -31,27 +27,13 @@ FRIENDS, GOLD = Key("ada", "friends"), Key("ada", "gold")
 
 
 def service(world: World) -> Service:
-    parts = Parts(
-        world.stream,
-        world.checkpoints,
-        world.store,
-        world.store.changes,
-        world.cache,
-        world.queues,
-        world.graph,
-        world.audit,
-        world.dead_letters,
-        MemoryFindings(),
-    )
-    compared = Verified(world.store, world.store.changes, world.checkpoints, world.cache, world.graph, world.audit)
-    once = VerifyOnce(Walk(compared), lambda _: pytest.fail("unasked"), world.store.count, Random(0), lambda _: None)
     stats = Stats(REGION, {}, {}, {}, 0, 0)
     return Service(
         world.schema,
-        parts,
+        world.parts(),
         world.accept,
         stats=lambda: stats,
-        verify_once=once,
+        verify_once=world.verify_once(),
         on_accepted=lambda: None,
         on_close=lambda: None,
     )

@@ -17,7 +17,7 @@ from playerstate.core.producers import RETENTION_MS
 from playerstate.core.schema import TypeName, parse_schema
 from playerstate.errors import InvalidUpdate, Unavailable
 from playerstate.runtime import amending
-from playerstate.service import Parts, Service
+from playerstate.service import Service
 from playerstate.stages import retrace
 from stages.world import REGION, World, update
 
@@ -49,13 +49,15 @@ class Support(World):
 
     def __init__(self) -> None:
         super().__init__(schema=SCHEMA)
-        parts = Parts(
-            self.stream, self.checkpoints, self.store, self.store.changes, self.cache, self.queues, self.graph,
-            self.audit, self.dead_letters,
-        )  # fmt: skip
         stats = Stats(REGION, {}, {}, {}, 0, 0)
         self.service = Raced(
-            SCHEMA, parts, self.accept, stats=lambda: stats, on_accepted=self.step_all, on_close=lambda: None
+            SCHEMA,
+            self.parts(),
+            self.accept,
+            stats=lambda: stats,
+            verify_once=self.verify_once(),
+            on_accepted=self.step_all,
+            on_close=lambda: None,
         )
 
     def send(self, *updates: Ops) -> list[Identity]:

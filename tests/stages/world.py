@@ -12,6 +12,7 @@ from playerstate.backends.memory.audit import MemoryAudit
 from playerstate.backends.memory.cache import MemoryCache
 from playerstate.backends.memory.clock import ManualClock
 from playerstate.backends.memory.dead_letters import MemoryDeadLetters
+from playerstate.backends.memory.findings import MemoryFindings
 from playerstate.backends.memory.graph import MemoryGraph
 from playerstate.backends.memory.queue import MemoryQueue
 from playerstate.backends.memory.store import MemoryStore
@@ -19,15 +20,22 @@ from playerstate.backends.memory.stream import MemoryCheckpoints, MemoryStream
 from playerstate.core.groups import Wants
 from playerstate.core.model import Key, Op, Update
 from playerstate.core.schema import Schema, parse_schema
+from playerstate.core.suspicions import Suspicions
 from playerstate.core.wire import encode_record, encode_update
 from playerstate.folder import starter_schema
 from playerstate.ports.stream import NewRecord
 from playerstate.runtime.consumers import ApplyConsumer, ProjectConsumer, QueueConsumer
+from playerstate.service import Parts
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
+from playerstate.stages.inquiry import Inquiry
 from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
+from playerstate.stages.repairs import Repairs
+from playerstate.stages.verify import Verified, Verify
+from playerstate.stages.verify_once import VerifyOnce
+from playerstate.stages.walk import Walk
 
 REGION = "local"
 NOW_MS = 1_700_000_000_000
@@ -52,6 +60,7 @@ class World:
         self.graph = MemoryGraph()
         self.audit = MemoryAudit()
         self.dead_letters = MemoryDeadLetters()
+        self.findings = MemoryFindings()
         self.queues = {name: MemoryQueue(self.clock, random, repeat_share=0.2) for name in ("link", "audit")}
         self.accept = Accept(self.schema, self.stream, self.clock, Lanes("test", 1))
         self.apply = Apply(self.schema, REGION, self.store, self.dead_letters, self.clock, kept_max=4)
@@ -59,6 +68,33 @@ class World:
         self.project = Project(self.schema, REGION, self.store, self.cache, groups, self.clock)
         self.link = Link(self.schema, self.graph)
         self.record = Record(self.audit)
+
+    def parts(self) -> Parts:
+        """What a service stands on."""
+        return Parts(
+            self.stream,
+            self.checkpoints,
+            self.store,
+            self.store.changes,
+            self.cache,
+            self.queues,
+            self.graph,
+            self.audit,
+            self.dead_letters,
+            self.findings,
+        )
+
+    def verify_once(self) -> VerifyOnce:
+        """Verification on demand, for which no time passes."""
+        compared = Verified(self.store, self.store.changes, self.checkpoints, self.cache, self.graph, self.audit)
+        verify, repairs = Verify(self.schema, REGION, compared), Repairs(self.schema, REGION, compared, self.clock)
+
+        def begin(repair: bool) -> Inquiry:
+            found = self.findings if repair else None
+            suspicions = Suspicions(lambda _: 15_000)
+            return Inquiry(REGION, verify, repairs, found, self.clock, suspicions, repairs_wanted=lambda: repair)
+
+        return VerifyOnce(Walk(compared), begin, self.store.count, Random(0), lambda _: None)
 
     def consumers(self) -> list[Any]:
         """Fresh consumers, as after a start."""
