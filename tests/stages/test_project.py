@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from playerstate.backends.memory.queue import MemoryQueue
 from playerstate.backends.memory.store import MemoryStore
+from playerstate.core.findings import CACHE, Kind, Repair
 from playerstate.core.groups import Wants
 from playerstate.core.model import Key
 from playerstate.core.replica import Replica, Write
@@ -195,7 +196,9 @@ def test_a_key_that_only_another_region_has_is_left_alone_until_the_schema_has_i
 
 
 def test_a_view_that_no_row_explains_is_replaced() -> None:
-    """A cache value concurrent with everything stored is wrong: it goes, after the rows were read once more."""
+    """A cache value concurrent with everything stored is wrong: it goes, after the rows were read once more, and is
+    recorded as a finding, once.
+    """
     world = changed_world(5)
     (view,) = [world.project._views({GOLD: {}})[0]]
     world.cache.replace([msgspec.structs.replace(view, version="nowhere:9", value=msgspec.Raw(b"1"))])
@@ -203,6 +206,11 @@ def test_a_view_that_no_row_explains_is_replaced() -> None:
     after = world.cache.get(GOLD)
     assert after is not None
     assert (after.version, after.decoded()) == (f"{REGION}:1", 5)
+    (finding,) = world.findings.list()
+    assert (finding.key, finding.place, finding.kind) == (GOLD, CACHE, Kind.AHEAD)
+    assert (finding.expected, finding.found, finding.repair) == (f"{REGION}:1", "nowhere:9", Repair.REPAIRED)
+    world.project.handle(world.store.changes.read(0, 10))
+    assert world.findings.count() == 1
 
 
 def test_groups_hear_only_what_they_want() -> None:

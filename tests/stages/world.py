@@ -65,7 +65,7 @@ class World:
         self.accept = Accept(self.schema, self.stream, self.clock, Lanes("test", 1))
         self.apply = Apply(self.schema, REGION, self.store, self.dead_letters, self.clock, kept_max=4)
         groups = [Group(self.queues["link"], Wants.EDGES), Group(self.queues["audit"], Wants.EVERYTHING)]
-        self.project = Project(self.schema, REGION, self.store, self.cache, groups, self.clock)
+        self.project = Project(self.schema, REGION, self.store, self.cache, groups, self.clock, findings=self.findings)
         self.link = Link(self.schema, self.graph)
         self.record = Record(self.audit)
 

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from playerstate.cli import console
+from playerstate.core.answers import VerificationStats
 from playerstate.workload.compare import PLACES
 from playerstate.workload.demo import SAMPLE_KEYS, DemoOptions, DemoReport
 from playerstate.workload.glimpse import Glimpse, Rates, rates
@@ -95,6 +96,7 @@ def summary(report: DemoReport, kept: Path | None) -> None:
             ["updates sent", f"{report.sent:,}, and {report.repeats:,} of them once more"],
             ["outcomes", f"{outcomes}; dead letters {report.dead_letters}"],
             ["accepted to cached", f"p50 <= {_ms(report.freshness_ms_p50)}, p99 <= {_ms(report.freshness_ms_p99)}"],
+            ["verified meanwhile", _verified(report.verification)],
             ["time", times],
         ],
         title="Demo" + (" (ended early)" if report.interrupted else ""),
@@ -113,6 +115,12 @@ def summary(report: DemoReport, kept: Path | None) -> None:
     console.say("Everything is where it must be, once." if report.ok else "NOT everything is as it must be.")
     if kept is not None:
         console.say(f"The data is kept: playerstate get player-00001 --data {kept}")
+
+
+def _verified(seen: VerificationStats) -> str:
+    judged, right = seen.changes_judged.get("5", 0), seen.right_within_s.get("5", 0)
+    compared, found = seen.keys_compared.get("store", 0), sum(seen.findings.values())
+    return f"{right:,} of {judged:,} changes visible within 5 s, {compared:,} keys compared, {found} findings"
 
 
 def _panel(title: str, table: Table) -> Panel:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from playerstate.core.answers import VerificationStats
 from playerstate.node import Node
 from playerstate.runtime.collector import calm_collector
 from playerstate.runtime.freshness import quantile
@@ -38,7 +39,9 @@ class DemoOptions(msgspec.Struct, frozen=True):
 
 
 class DemoReport(msgspec.Struct):
-    """What the demo came to. Freshness is an upper bound, from accepted to visible in the cache."""
+    """What the demo came to. Freshness is an upper bound, from accepted to visible in the cache; `verification` is what
+    the node has seen of itself meanwhile.
+    """
 
     ok: bool
     interrupted: bool
@@ -48,6 +51,7 @@ class DemoReport(msgspec.Struct):
     outcomes: dict[str, int]
     dead_letters: int
     comparison: Comparison
+    verification: VerificationStats
     freshness_ms_p50: float | None
     freshness_ms_p99: float | None
     drained: bool
@@ -95,13 +99,14 @@ def run_demo(
         sending_s = watch.lap()
         drained = drain(node, timeout_s=DRAIN_S)
         drain_s = watch.lap()
-        before_compare(node.parts)
         stats = settled_stats(node, outcomes_min=sender.sent + sender.repeats)
+        before_compare(node.parts)
         expected = ledger.expected(repeats=sender.repeats, retried=sender.retried)
         comparison = compare(expected, read_found(node.parts, node.schema, expected, stats.outcomes))
         problems = [*sender.rejections[:10]]
         if sender.error is not None:
             problems.append(f"sending ended early: {sender.error}")
+        problems += [f"verification found {n:,} {what}" for what, n in stats.verification.findings.items()]
         if not drained:
             problems.append(f"not everything had taken effect {drain_s:.0f} s after the last update")
             problems += [f"{name}: {stage.last_error}" for name, stage in stats.stages.items() if stage.last_error]
@@ -114,6 +119,7 @@ def run_demo(
             stats.outcomes,
             stats.dead_letters,
             comparison,
+            stats.verification,
             quantile(stats.freshness_ms, 0.5),
             quantile(stats.freshness_ms, 0.99),
             drained,
