@@ -19,11 +19,18 @@ from playerstate.core.schema import Schema
 from playerstate.neighbourhood import Neighbourhood
 from playerstate.ports.graph import Graph
 from playerstate.runtime.clock import SystemClock
-from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
+from playerstate.runtime.consumers import (
+    NOTICES_AND_DELIVERIES,
+    ApplyConsumer,
+    Consumer,
+    ProjectConsumer,
+    QueueConsumer,
+)
 from playerstate.runtime.crew import Role
 from playerstate.runtime.regional import ReplicateConsumer, ResolveConsumer
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
+from playerstate.stages.deliveries import NoteDeliveries
 from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
 from playerstate.stages.resolve import Resolve
@@ -123,7 +130,16 @@ def consumers(
     match role:
         case Role.APPLY:
             retired = neighbourhood.settled if neighbourhood else dict
-            apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX, retired=retired)
+            apply = Apply(
+                schema,
+                region,
+                parts.store,
+                parts.dead_letters,
+                clock,
+                kept_max=KEPT_MAX,
+                retired=retired,
+                note=NoteDeliveries(region, parts.queues["audit"], clock),
+            )
             stream, changes = parts.stream, parts.store.changes
             if neighbourhood is None:
                 return [ApplyConsumer(stream, parts.checkpoints, apply, changes)]
@@ -164,7 +180,9 @@ def consumers(
             audit = Record(parts.audit).handle
             return [
                 ProjectConsumer(parts.store.changes, parts.checkpoints, project),
-                QueueConsumer("audit", parts.queues["audit"], audit, parts.dead_letters, clock),
+                QueueConsumer(
+                    "audit", parts.queues["audit"], audit, parts.dead_letters, clock, form=NOTICES_AND_DELIVERIES
+                ),
             ]
         case Role.LINK:
             if graph is None:

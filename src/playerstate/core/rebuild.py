@@ -119,7 +119,7 @@ class Rebuild:
         last = [transition for _, transition in self._last]
         last.sort(key=lambda transition: (-transition.written_at, transition.region))
         missing = self._steps.missing(self._vector, self._before_erasure())
-        if not last:
+        if not last and not self._shares:
             how, value = How.UNWRITTEN, self._data_type.value(self._data_type.empty(), self._spec)
         elif self._spec.type in SUMMED_TYPES and not missing:
             how, value = How.SUMMED, self._summed()
