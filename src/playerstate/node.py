@@ -35,6 +35,7 @@ from playerstate.runtime.logs import log_to_stderr
 from playerstate.runtime.socket_server import SocketServer
 from playerstate.service import Parts, Service
 from playerstate.stages.accept import Accept, Lanes
+from playerstate.stages.history import NOBODY
 from playerstate.wiring import FolderParts, consumers
 from playerstate.workers import CrewHandle, WorkerProcess
 
@@ -187,6 +188,7 @@ class Node:
             stats=self.stats,
             on_accepted=self._crews[Role.APPLY].wake,
             on_close=self.close,
+            other_audits=self._around.audits if self._around else lambda: NOBODY,
         )
 
     def _start_crews(self, path: Path, options: Options, graph: LadybugGraph, opened: contextlib.ExitStack) -> None:

@@ -43,9 +43,9 @@ def told(
 
 
 def rebuilt(spec: KeySpec, *transitions: Transition, not_read: tuple[str, ...] = ()) -> Rebuilt:
-    rebuild = Rebuild(spec, not_read=not_read)
+    rebuild = Rebuild(spec)
     rebuild.add_all(transitions)
-    return rebuild.result()
+    return rebuild.result(not_read=not_read)
 
 
 def add(n: int, item: str | None = None) -> Effect:

@@ -18,7 +18,8 @@ from playerstate.cli.chaos import chaos
 from playerstate.cli.common import AsJson, ExitCode, exit_code_of, leave
 from playerstate.cli.demo import demo
 from playerstate.cli.erase import erase, export
-from playerstate.cli.read import get, history, watch
+from playerstate.cli.history import history
+from playerstate.cli.read import get, watch
 from playerstate.cli.replay import replay
 from playerstate.cli.restore import restore
 from playerstate.cli.send import send

@@ -70,15 +70,11 @@ class Rebuilt(msgspec.Struct, frozen=True):
 
 
 class Rebuild:
-    """Takes in the transitions of one key, in any order, each as often as it comes; `result` says what they come to.
+    """Takes in the transitions of one key, in any order, each as often as it comes; `result` says what they come to."""
 
-    `not_read` are regions whose transitions, or some of them, cannot be read.
-    """
-
-    def __init__(self, spec: KeySpec, *, not_read: Collection[str] = ()) -> None:
+    def __init__(self, spec: KeySpec) -> None:
         self._spec = spec
         self._data_type = DATA_TYPES[spec.type]
-        self._not_read = frozenset(not_read)
         self._vector: dict[str, int] = {}
         self._last: list[tuple[VersionVector, Transition]] = []
         self._begin(0)
@@ -114,11 +110,11 @@ class Rebuild:
         for item, delta in deltas:
             share.sums[item] = share.sums.get(item, 0) + delta
 
-    def result(self) -> Rebuilt:
-        """What it comes to."""
+    def result(self, *, not_read: Collection[str] = ()) -> Rebuilt:
+        """What it comes to. `not_read` are regions whose transitions, or some of them, could not be read."""
         last = [transition for _, transition in self._last]
         last.sort(key=lambda transition: (-transition.written_at, transition.region))
-        missing = self._steps.missing(self._vector, self._before_erasure())
+        missing = self._steps.missing(self._vector, self._before_erasure(not_read))
         if not last and not self._shares:
             how, value = How.UNWRITTEN, self._data_type.value(self._data_type.empty(), self._spec)
         elif self._spec.type in SUMMED_TYPES and not missing:
@@ -145,7 +141,7 @@ class Rebuild:
         self._last = [(other, t) for other, t in self._last if not covers(vector, other)]
         self._last.append((vector, transition))
 
-    def _before_erasure(self) -> VersionVector:
+    def _before_erasure(self, not_read: Collection[str]) -> VersionVector:
         """The steps that need not be known, for they were erased: those that an erasure had seen, and of a region that
         is read those before its first in this epoch.
 
@@ -154,7 +150,7 @@ class Rebuild:
         before: dict[str, int] = {}
         for vector, erasure in self._erasures:
             before = join(before, {**vector, erasure.region: erasure.first - 1})
-        for region in self._vector.keys() - self._not_read if self._erasures else ():
+        for region in self._vector.keys() - set(not_read) if self._erasures else ():
             first = self._steps.first(region)
             before[region] = self._vector[region] if first is None else first - 1
         return before

@@ -30,11 +30,11 @@ def rebuilt(history: History) -> Iterator[str]:
         spec = history.schema.keys[key.state_key]
         if spec.type not in SUMMED_TYPES:
             continue
-        rebuild = Rebuild(spec, not_read=dead)
+        rebuild = Rebuild(spec)
         rebuild.add_all(recorded[key])
         for committed in taken_along[key]:
             rebuild.count(committed.region, committed.epoch, committed.cause)
-        found = rebuild.result()
+        found = rebuild.result(not_read=dead)
         if found.missing:
             yield f"the audits lack steps of {key}: {found.missing}"
         for region, finals in history.finals.items():
