@@ -74,22 +74,28 @@ def _lines(name: str, recalled: Recalled) -> Iterator[str]:
 
 def _grounds(found: Rebuilt, spec: KeySpec) -> Iterator[str]:
     if found.how is How.SUMMED:
-        updates = sum([share.updates for share in found.shares.values()])
-        parts = [f"{share.updates:,} of {region}" for region, share in found.shares.items()]
-        if spec.type != "inventory":
-            parts = [
-                f"{share.sums.get('', 0):+,d} by {share.updates:,} of {region}"
-                for region, share in found.shares.items()
-            ]
-            parts.insert(0, f"{spec.start:,} to begin with")
-        yield f"The sum of {updates:,} updates: {', '.join(parts)}."
+        yield _sum_told(found, spec)
     for last in found.last:
-        value = f"{_short(msgspec.json.decode(last.after))} there"
-        yield f"Last written at {local_time(last.written_at)} by {last.region}, {value}, version {last.version}."
+        value = msgspec.json.decode(last.after)
+        there = "" if value == found.value else f", and was {_short(value)} there"
+        yield f"Last written at {local_time(last.written_at)} by {last.region}, version {last.version}{there}."
     if found.how is How.SUMMED and len(found.last) > 1:
-        yield "These had not heard of each other by then: their readers saw less than the sum."
+        yield "These had not heard of each other by then: readers of a region saw what it had heard of."
     if found.erased is not None:
         yield _erasure(found.erased)
+
+
+def _sum_told(found: Rebuilt, spec: KeySpec) -> str:
+    updates = sum([share.updates for share in found.shares.values()])
+    if not updates:
+        return "No update had changed it."
+    shares = found.shares.items()
+    if spec.type == "inventory":
+        parts = [f"{share.updates:,} of {region}" for region, share in shares]
+    else:
+        parts = [f"{share.sums.get('', 0):+,d} by {share.updates:,} of {region}" for region, share in shares]
+        parts.insert(0, f"{spec.start if spec.type == 'bounded_counter' else 0:,} to begin with")
+    return f"The sum of {updates:,} update{'s' if updates > 1 else ''}: {', '.join(parts)}."
 
 
 def _beginning(begins: Transition) -> str:

@@ -15,8 +15,11 @@ from playerstate.core.model import Cause, Delivery, Status, Transition
 from playerstate.errors import InvalidUpdate
 
 DUPLICATE, RESOLVED = "duplicate", "resolved"
-OUTCOMES = (*map(str, Status), DUPLICATE, RESOLVED)
-"""What a history can be asked for: outcomes of updates, repeats, and joins that resolved a conflict."""
+OUTCOMES = (*(str(status) for status in Status if status is not Status.DEAD), DUPLICATE, RESOLVED)
+"""What a history can be asked for: outcomes of updates, repeats, and joins that resolved a conflict.
+
+What became a dead letter is among those.
+"""
 
 Entry: TypeAlias = Transition | Delivery
 
