@@ -131,22 +131,20 @@ def _as_data(recalled: Recalled) -> dict[str, Any]:
     return {
         "player_id": recalled.player_id,
         "at": recalled.at,
-        "keys": {
-            name: _key_as_data(recalled.keys.get(name), recalled.begins.get(name), recalled)
-            for name in sorted(recalled.keys | recalled.begins.keys())
-        },
+        "keys": {name: _key_as_data(name, recalled) for name in sorted(recalled.keys | recalled.begins.keys())},
         "keys_unknown": recalled.unknown,
         "not_read": recalled.not_read,
     }
 
 
-def _key_as_data(found: Rebuilt | None, begins: Transition | None, recalled: Recalled) -> dict[str, Any]:
+def _key_as_data(name: str, recalled: Recalled) -> dict[str, Any]:
+    begins = recalled.begins.get(name)
+    found = recalled.keys.get(name) or Rebuild(recalled.schema.keys[name]).result()
     told = doubts(found, begins, recalled.not_read)
-    if found is None:
-        found = Rebuilt(How.UNWRITTEN, None)
+    known = begins is None or not _begins_later(begins)
     return {
-        "value": found.value,
-        "how": found.how,
+        "value": found.value if known else None,
+        "how": found.how if known else "unknown",
         "version": found.version,
         "uncertain": told,
         "last": [
