@@ -60,8 +60,8 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return shown
 
 
-def show(page: HistoryPage, wanted: Wanted = EVERYTHING, key: str | None = "gold") -> None:
-    show_history(page, "anna", key, wanted, as_json=False)
+def show(page: HistoryPage, wanted: Wanted = EVERYTHING, key: str | None = "gold", *, limit: int = 20) -> None:
+    show_history(page, "anna", key, wanted, limit=limit, as_json=False)
 
 
 def test_a_number_is_told_after_every_update(rows: list[list[str]]) -> None:
@@ -112,6 +112,13 @@ def test_what_is_missing_is_said(rows: list[list[str]], capsys: pytest.CaptureFi
     assert "not all that us wrote is here: away" in said
     assert f"--until '{local_time(NOW_MS - 1)}'" in said
     assert "region" in rows[1]
+
+
+def test_no_more_lines_are_shown_than_asked_for(rows: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    """What was written at once is cut, too, and it is said how many lines there are."""
+    show(HistoryPage([wrote(1, 0, 5, *map(cause, range(1, 6)))]), limit=2)
+    assert [line[2] for line in rows[2:]] == ["game-1#5", "game-1#4"]
+    assert "3 more were written at once with the last of these: --limit 5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -194,7 +201,7 @@ def test_a_value_of_then_is_a_sum_and_says_of_what(capsys: pytest.CaptureFixture
     assert f"anna/gold was 13 at {local_time(NOW_MS + 2)}." in said
     assert f"The sum of 2 updates: 10 to begin with, +1 by 1 of {REGION}, +2 by 1 of us." in said
     assert "by us, version us:1, and was 12 there." in said
-    assert "had not heard of each other" in said
+    assert "These writes had not seen each other" in said
     assert "Not certain" not in said
     assert "Not certain: not all that ap wrote could be read." in told(capsys, FakeNode(us, not_read={"ap": "away"}), 2)
 
@@ -207,7 +214,7 @@ def test_where_regions_differed_each_is_told(capsys: pytest.CaptureFixture[str])
     assert "anna/guild was not the same everywhere" in said
     assert 'and was "eu" there' in said
     assert 'and was "us" there' in said
-    assert "Not certain: the regions had not heard" in said
+    assert "Not certain: the last writes had not seen each other" in said
 
 
 def test_missing_steps_are_named(capsys: pytest.CaptureFixture[str]) -> None:

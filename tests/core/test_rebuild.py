@@ -107,6 +107,8 @@ def test_regions_that_had_not_heard_of_each_other_differed() -> None:
     eu = told("eu:1", cause(1, Effect("set")), region="eu", after="silver", at=2)
     found = rebuilt(RANK, us, eu)
     assert (found.how, found.value, found.last) == (How.DIFFERED, None, [eu, us])
+    alike = told("eu:1", cause(1, Effect("set")), region="eu", after="gold", at=2)
+    assert (rebuilt(RANK, us, alike).how, rebuilt(RANK, us, alike).value) == (How.LAST, "gold")
     joined = told("eu:1,us:1", region="eu", after="silver", at=3)
     assert rebuilt(RANK, joined, us, eu) == Rebuilt(How.LAST, "silver", "eu:1,us:1", [joined])
 

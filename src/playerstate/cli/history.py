@@ -14,7 +14,7 @@ def history(
     player_id: PlayerId,
     state_key: StateKey = None,
     *,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many entries at most, the latest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many lines at most, the latest first.")] = 20,
     since: Annotated[
         str | None,
         typer.Option(metavar="TIME", show_default=False, help="Only from a time on: 2026-11-26T12:00, ms, 2h (ago)."),
@@ -68,4 +68,4 @@ def history(
             return
         before = None if last is None else last + 1
         page = collect(node, player_id, state_key, first, before, wanted, limit=limit, everywhere=not here)
-        show_history(page, player_id, state_key, wanted, as_json=as_json)
+        show_history(page, player_id, state_key, wanted, limit=limit, as_json=as_json)

@@ -46,7 +46,7 @@ def doubts(found: Rebuilt | None, begins: Transition | None, not_read: Mapping[s
         what = "so nothing is added up, and the last write is believed" if found.how is How.LAST else ""
         told.append(f"the history lacks the steps {steps}" + (f", {what}" if what else ""))
     if found is not None and found.how is How.DIFFERED:
-        told.append("the regions had not heard of each other's last writes, and each had its own value")
+        told.append("the last writes had not seen each other, and each region showed what had come there")
     if begins is not None and _begins_later(begins):
         told.append("the history begins later than the key")
     return told
@@ -80,7 +80,7 @@ def _grounds(found: Rebuilt, spec: KeySpec) -> Iterator[str]:
         there = "" if value == found.value else f", and was {_short(value)} there"
         yield f"Last written at {local_time(last.written_at)} by {last.region}, version {last.version}{there}."
     if found.how is How.SUMMED and len(found.last) > 1:
-        yield "These had not heard of each other by then: readers of a region saw what it had heard of."
+        yield "These writes had not seen each other: readers of a region saw what had come there by then."
     if found.erased is not None:
         yield _erasure(found.erased)
 

@@ -53,8 +53,10 @@ def collect(
             return found
 
 
-def show_history(page: HistoryPage, player_id: str, state_key: str | None, wanted: Wanted, *, as_json: bool) -> None:
-    """A line for each update, the latest first. What is the same in all lines stands in the title."""
+def show_history(
+    page: HistoryPage, player_id: str, state_key: str | None, wanted: Wanted, *, limit: int, as_json: bool
+) -> None:
+    """A line for each update, the latest first, at most `limit` of them; as data, the whole page."""
     if as_json:
         console.document(
             {
@@ -68,21 +70,26 @@ def show_history(page: HistoryPage, player_id: str, state_key: str | None, wante
         return
     rows = list(_rows(page, wanted))
     if rows:
-        title, told = f"History of {player_id}", set(range(len(COLUMNS)))
-        if state_key is not None:
-            title, told = f"{title}, {state_key}", told - {KEY}
-        if len({row[REGION] for row in rows}) == 1 and not page.not_read:
-            title, told = f"{title}, written by {rows[0][REGION]}", told - {REGION}
-        if len({row[WHEN][:DAY] for row in rows}) == 1:
-            title = f"{title}, on {rows[0][WHEN][:DAY]}"
-            rows = [[row[WHEN][DAY:].lstrip(), *row[1:]] for row in rows]
-        kept = sorted(told)
-        console.table([COLUMNS[place] for place in kept], ([row[place] for place in kept] for row in rows), title=title)
+        title = f"History of {player_id}" + (f", {state_key}" if state_key else "")
+        _show_table(title, rows[:limit], {KEY} if state_key else set(), keep_region=bool(page.not_read))
     else:
         console.say(f"Nothing is recorded for {player_id} that was asked for.")
     note_what_is_missing(page.not_read)
+    if len(rows) > limit:
+        console.note(f"{len(rows) - limit} more were written at once with the last of these: --limit {len(rows)}")
     if page.before is not None:
         console.note(f"there may be more: --until '{local_time(page.before - 1)}'")
+
+
+def _show_table(title: str, rows: list[list[str]], told_already: set[int], *, keep_region: bool) -> None:
+    """The rows; what is the same in all of them stands in the title instead."""
+    if len({row[REGION] for row in rows}) == 1 and not keep_region:
+        title, told_already = f"{title}, written by {rows[0][REGION]}", told_already | {REGION}
+    if len({row[WHEN][:DAY] for row in rows}) == 1:
+        title = f"{title}, on {rows[0][WHEN][:DAY]}"
+        rows = [[row[WHEN][DAY:].lstrip(), *row[1:]] for row in rows]
+    kept = [place for place in range(len(COLUMNS)) if place not in told_already]
+    console.table([COLUMNS[place] for place in kept], ([row[place] for place in kept] for row in rows), title=title)
 
 
 def note_what_is_missing(not_read: Mapping[str, str]) -> None:

@@ -5,8 +5,8 @@ update of every region came to (see `Effect`), in whatever order; gifts and take
 an erasure the sum begins anew: only what rows of the last epoch say counts.
 
 Of every other type the last write says it: its version covers what it was made of, so the transition whose version
-covers all the others' has the value after it. Regions that had not heard of each other had different values, and both
-are told.
+covers all the others' has the value after it. Where no write had seen all others, regions may have shown different
+values, and each is told.
 
 Every update takes a step of its region, and every version says how many of each region's it contains. So what a history
 lacks is known to the step, whether it has been let go, was never recorded, or lies where nobody could read it. A number
@@ -34,8 +34,8 @@ SUMMED_TYPES = frozenset({"counter", "bounded_counter", "inventory"})
 class How(StrEnum):
     """What a rebuilt value is.
 
-    UNWRITTEN: nothing had been written. SUMMED: added up from every update. LAST: as the last write says.
-    DIFFERED: regions had not heard of each other, and each had its own.
+    UNWRITTEN: nothing had been written. SUMMED: added up from every update. LAST: as the last write says, or the last
+    of each region alike. DIFFERED: the last writes had not seen each other, and came to different values.
     """
 
     UNWRITTEN = "unwritten"
@@ -55,7 +55,7 @@ class Rebuilt(msgspec.Struct, frozen=True):
     """What transitions say that a key was, and what that rests on.
 
     `value` is null where the regions differed. `last` are the transitions that no other had seen, the latest first:
-    one, or one of each region that differed. `shares` are what a sum adds up, by region. `missing` are the steps that
+    one, or one of each of several regions. `shares` are what a sum adds up, by region. `missing` are the steps that
     versions name and no transition tells of, by region. `version` covers all that was known, and `erased` is the
     latest erasure.
     """
@@ -119,7 +119,7 @@ class Rebuild:
             how, value = How.UNWRITTEN, self._data_type.value(self._data_type.empty(), self._spec)
         elif self._spec.type in SUMMED_TYPES and not missing:
             how, value = How.SUMMED, self._summed()
-        elif len(last) == 1:
+        elif len({bytes(transition.after) for transition in last}) == 1:
             how, value = How.LAST, msgspec.json.decode(last[0].after)
         else:
             how, value = How.DIFFERED, None
