@@ -144,6 +144,17 @@ def test_amounts_are_told_only_where_they_lead_from_one_value_to_the_other() -> 
     """What came from another region meanwhile is in the value after, and in no amount."""
     assert steps_of(wrote(1, 5, 9, cause(1, delta=4))) == ["5 → 9"]
     assert steps_of(wrote(1, 5, 10, cause(1, delta=4))) == []
+    assert steps_of(wrote(1, "red", "blue", structs.replace(cause(1), effects=[Effect("set")]))) == []
+    assert steps_of(wrote(1, True, False, structs.replace(cause(1), effects=[Effect("disable")]))) == []
+
+
+def test_items_are_told_after_every_update() -> None:
+    """Those that it changed; what was refused, or found things as they should be, changed none."""
+    ore, gem = structs.replace(cause(1), effects=[Effect("add", 3, "ore"), Effect("add", 1, "gem")]), cause(2)
+    gem = structs.replace(gem, effects=[Effect("replace", deltas={"ore": -5, "gem": -1})])
+    same = structs.replace(cause(4), effects=[Effect("replace", deltas={})])
+    write = wrote(1, {"ore": 2}, {}, ore, gem, REFUSED, same)
+    assert steps_of(write) == ["gem: none → 1, ore: 2 → 5", "gem: 1 → none, ore: 5 → none", "as it was", "as it was"]
 
 
 def test_moments_are_taken_as_they_are_told() -> None:

@@ -17,7 +17,7 @@ from playerstate.core.numbers import to_json_number
 
 EFFECT_SHOWN_MAX = 60
 COLUMNS = ["when", "region", "key", "what", "producer#sequence", "outcome", "value", "delay"]
-WHEN, REGION, KEY = (COLUMNS.index(name) for name in ("when", "region", "key"))
+WHEN, REGION, KEY, SENDER = (COLUMNS.index(name) for name in ("when", "region", "key", "producer#sequence"))
 DAY = len("2026-11-26")
 SAME_WRITE = "\u2191"
 """An arrow up: what the write changed stands in the line above, beside another of its updates."""
@@ -71,6 +71,9 @@ def show_history(
     rows = list(_rows(page, wanted))
     if rows:
         title = f"History of {player_id}" + (f", {state_key}" if state_key else "")
+        if wanted.producer is not None:
+            title = f"{title}, by {wanted.producer}"
+            rows = [[*row[:SENDER], row[SENDER][len(wanted.producer) :], *row[SENDER + 1 :]] for row in rows]
         _show_table(title, rows[:limit], {KEY} if state_key else set(), keep_region=bool(page.not_read))
     else:
         console.say(f"Nothing is recorded for {player_id} that was asked for.")
@@ -122,8 +125,8 @@ def _rows_of(transition: Transition, wanted: Wanted) -> Iterator[list[str]]:
     for cause, value in reversed(list(zip(t.causes, values, strict=True))):
         if wanted.takes(cause):
             late = duration(t.written_at - cause.sent_at)
-            sender = f"{cause.producer}#{cause.sequence}"
-            yield [*when, _what(cause), sender, outcome_told(cause.status, cause.reason), whole or value, late]
+            what, sender = _what(cause, t.player_id), f"{cause.producer}#{cause.sequence}"
+            yield [*when, what, sender, outcome_told(cause.status, cause.reason), whole or value, late]
             whole = None
 
 
@@ -147,10 +150,13 @@ def outcome_told(status: str, reason: str | None) -> str:
     return f"{status}: {reason}" if reason else str(status)
 
 
-def _what(cause: Cause) -> str:
+def _what(cause: Cause, player_id: str) -> str:
     done = "; ".join(_effect(effect) for effect in cause.effects) or "nothing"
     told = console.shortened(done, EFFECT_SHOWN_MAX)
-    return f"{told} (with {'/'.join(cause.of)})" if cause.of else told
+    if cause.of is None:
+        return told
+    other, key = cause.of
+    return f"{told} (with {key})" if other == player_id else f"{told} (with {other}/{key})"
 
 
 def _effect(effect: Effect) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,21 +16,22 @@ NONE = "none"
 
 
 def steps_of(transition: Transition) -> list[str]:
-    """What each update of a write made of the value, in their order, where that is a number; otherwise nothing.
+    """What each update of a write made of the value, in their order, where that is a sum; otherwise nothing.
 
     Nothing came between the updates of one write, so their amounts lead from the value before to the one after.
     """
-    before, after = (_decoded(raw) for raw in (transition.before, transition.after))
-    running, values = _exact(before), []
+    before, after = (_amounts(_decoded(raw)) for raw in (transition.before, transition.after))
+    if before is None or after is None:
+        return []
+    running, told = before, []
     for cause in transition.causes:
-        delta = _delta(cause)
-        if running is None or delta is None:
-            break
-        values.append((running, running + delta))
-        running += delta
-    if values and len(values) == len(transition.causes) and running == _exact(after):
-        return [change(low, high) for low, high in values]
-    return []
+        deltas = _deltas(cause)
+        if deltas is None:
+            return []
+        then = {item: running.get(item, 0) + deltas.get(item, 0) for item in running | deltas}
+        told.append(change(_plain(running), _plain(then)))
+        running = then
+    return told if _plain(running) == _plain(after) else []
 
 
 def change_of(transition: Transition) -> str:
@@ -79,8 +80,27 @@ def _exact(value: Json) -> int | None:
     return int(value) if len(digits) > 15 and digits.isascii() and digits.isdecimal() else None
 
 
-def _delta(cause: Cause) -> int | None:
-    """What an update came to, where it is a plain number; 0 if it changed nothing."""
-    if any(effect.delta is None or effect.item for effect in cause.effects):
-        return None
-    return sum([effect.delta or 0 for effect in cause.effects])
+def _amounts(value: Json) -> dict[str, int] | None:
+    """A number, under "", or the numbers of items; None for anything else."""
+    if isinstance(value, dict):
+        exact = {item: n for item, one in value.items() if (n := _exact(one)) is not None}
+        return exact if len(exact) == len(value) else None
+    n = _exact(value)
+    return None if n is None else {"": n}
+
+
+def _plain(amounts: Mapping[str, int]) -> Json:
+    """The number, or the items that there are."""
+    return amounts[""] if "" in amounts else {item: n for item, n in amounts.items() if n}
+
+
+def _deltas(cause: Cause) -> dict[str, int] | None:
+    """What an update came to, by item; None where it is no sum."""
+    deltas: dict[str, int] = {}
+    for effect in cause.effects:
+        if effect.deltas is None and effect.delta is None:
+            return None
+        one = {effect.item or "": effect.delta or 0} if effect.deltas is None else effect.deltas
+        for item, delta in one.items():
+            deltas[item] = deltas.get(item, 0) + delta
+    return deltas
