@@ -11,6 +11,7 @@ import msgspec
 from playerstate.core import producers
 from playerstate.core.answers import Accepted, Answer, Rejected
 from playerstate.core.check import Checker
+from playerstate.core.history import HistoryPage, merged
 from playerstate.core.judgement import judge
 from playerstate.core.model import Identity, Key, Outcome, Transition, Update, View
 from playerstate.core.replica import Replica
@@ -57,15 +58,22 @@ class CoreNode:
         }
 
     def history(
-        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
-    ) -> list[Transition]:
+        self,
+        player_id: str,
+        state_key: str | None = None,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        everywhere: bool = True,
+    ) -> HistoryPage:
         found = [
             transition
             for transition in self._transitions[player_id]
             if state_key in (None, transition.state_key) and (before is None or transition.written_at < before)
         ]
         found.sort(key=lambda t: (-t.written_at, -t.last, t.state_key))
-        return found[:limit]
+        shown, rest = merged([(list(found), None)], limit)
+        return HistoryPage([one for one in shown if isinstance(one, Transition)], before=rest)
 
     def drain(self, *, timeout_s: float) -> bool:
         for replica in self._replicas.values():

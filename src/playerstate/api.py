@@ -10,7 +10,8 @@ from playerstate.core.amendment import Amendment
 from playerstate.core.answers import Accepted, Answer, Compared, Stats
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
-from playerstate.core.model import DeadLetter, Identity, Json, Outcome, Transition, Update, View
+from playerstate.core.history import HistoryPage
+from playerstate.core.model import DeadLetter, Identity, Json, Outcome, Update, View
 from playerstate.core.schema import Schema
 
 AnyUpdate: TypeAlias = Update | Mapping[str, Any] | bytes | str
@@ -53,9 +54,23 @@ class PlayerState(Protocol):
         ...
 
     def history(
-        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
-    ) -> list[Transition]:
-        """A player's transitions, or one key's: the latest first, those written before a time (ms)."""
+        self,
+        player_id: str,
+        state_key: str | None = None,
+        *,
+        since: int | None = None,
+        before: int | None = None,
+        outcome: str | None = None,
+        producer: str | None = None,
+        limit: int = 100,
+        everywhere: bool = True,
+    ) -> HistoryPage:
+        """What made a player's state, or one key of it: the latest first, from the time `since` on and before the time
+        `before` (ms). It is what all regions wrote, as far as it can be read, or, unless `everywhere`, this one.
+
+        With an `outcome` (one of `playerstate.core.history.OUTCOMES`, or a status with its reason) or a `producer`
+        only of such updates. A page may have fewer entries than `limit`, and go on: see its `before`.
+        """
         ...
 
     def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:

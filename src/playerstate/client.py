@@ -17,7 +17,8 @@ from playerstate.core.amendment import Amendment
 from playerstate.core.answers import Accepted, Answer, Compared, Rejected, Stats
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
-from playerstate.core.model import DeadLetter, Identity, Json, Outcome, Transition, View
+from playerstate.core.history import HistoryPage
+from playerstate.core.model import DeadLetter, Identity, Json, Outcome, View
 from playerstate.core.schema import Schema
 from playerstate.errors import InvalidUpdate, OutcomeUnknown, Unavailable
 from playerstate.runtime import protocol
@@ -114,10 +115,20 @@ class RemoteNode(PlayerState):
         return _watched(connection)
 
     def history(
-        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
-    ) -> list[Transition]:
-        """A player's transitions, the latest first."""
-        return self._call(protocol.History(player_id, state_key, before, limit), list[Transition])
+        self,
+        player_id: str,
+        state_key: str | None = None,
+        *,
+        since: int | None = None,
+        before: int | None = None,
+        outcome: str | None = None,
+        producer: str | None = None,
+        limit: int = 100,
+        everywhere: bool = True,
+    ) -> HistoryPage:
+        """What made a player's state, the latest first."""
+        asked = protocol.History(player_id, state_key, since, before, outcome, producer, limit, everywhere)
+        return self._call(asked, HistoryPage)
 
     def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:
         """The next dead letters."""

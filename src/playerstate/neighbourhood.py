@@ -8,16 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from playerstate.backends.sqlite.audit import SqliteAudit
 from playerstate.backends.sqlite.store import SqliteChanges, SqliteStore
 from playerstate.backends.sqlite.stream import SqliteCheckpoints
 from playerstate.deployment import Deployment, Region
-from playerstate.errors import StartRefused, Unavailable
+from playerstate.errors import PlayerStateError, StartRefused, Unavailable
 from playerstate.folder import read_about
 from playerstate.ports.clock import Clock
 from playerstate.ports.replication import Copies
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.replication import Link, LinkSettings, link_name
+from playerstate.stages.history import Others
 
+SET_ASIDE = "restored from a backup since; what it recorded after that was set aside with its folder"
 RESTORED_FILE = "restored.json"
 """It says that the folder comes from a backup, until what the region did since then is known."""
 
@@ -86,6 +89,7 @@ class Neighbourhood:
         self._links: dict[str, Link] = {}
         self._others: dict[str, SqliteCheckpoints] = {}
         self._stores: dict[str, SqliteStore] = {}
+        self._audits: dict[str, SqliteAudit] = {}
         self._opened = contextlib.ExitStack()
         self._lock = threading.Lock()
 
@@ -111,6 +115,22 @@ class Neighbourhood:
             return {}
         links = self.links()
         return {gone: heir for gone, heir in self.retirements().items() if gone not in links or links[gone].at_end}
+
+    def audits(self) -> Others:
+        """The audits of the other regions, of those that are retired too; and which of them cannot be read."""
+        if self._deployment is None:
+            return Others({}, dict.fromkeys(self.predecessors, SET_ASIDE))
+        root, audits, not_read = self._deployment.path, {}, {}
+        for name, region in self._deployment.plan().regions.items():
+            if name == self._region or not region.marker:
+                continue  # one that has never run has recorded nothing
+            try:
+                if not region.folder:
+                    raise Unavailable(SET_ASIDE)
+                audits[name] = self._audit_of(name, root / region.folder / "audit.db")
+            except PlayerStateError as exc:
+                not_read[name] = str(exc)
+        return Others(audits, not_read)
 
     def carried_to(self) -> int:
         """Up to which of this region's changes every other one has taken them."""
@@ -175,6 +195,15 @@ class Neighbourhood:
     def close(self) -> None:
         """Close the others' files."""
         self._opened.close()
+
+    def _audit_of(self, region: str, path: Path) -> SqliteAudit:
+        if not path.is_file():  # also one that was opened, and is gone
+            raise Unavailable(f"there is no {path}")
+        with self._lock:
+            if region not in self._audits:
+                self._audits[region] = SqliteAudit(path, there_already=True)
+                self._opened.callback(self._audits[region].close)
+            return self._audits[region]
 
     def _has_run(self, source: str) -> bool:
         return (self._folder_of(source) / "store.db").is_file()

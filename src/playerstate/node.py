@@ -36,6 +36,7 @@ from playerstate.runtime.socket_server import SocketServer
 from playerstate.service import Parts, Service
 from playerstate.settings import SettingsFile
 from playerstate.stages.accept import Accept, Lanes
+from playerstate.stages.history import NOBODY
 from playerstate.wiring import FolderParts, consumers, verified, verify_once
 from playerstate.workers import CrewHandle, WorkerProcess
 
@@ -200,6 +201,7 @@ class Node:
             ),
             on_accepted=self._crews[Role.APPLY].wake,
             on_close=self.close,
+            other_audits=self._around.audits if self._around else lambda: NOBODY,
         )
 
     def _start_crews(self, path: Path, options: Options, graph: LadybugGraph, opened: contextlib.ExitStack) -> None:

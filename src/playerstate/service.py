@@ -15,6 +15,7 @@ from playerstate.core.answers import Accepted, Answer, Compared, Stats
 from playerstate.core.check import check_player_id, unknown_key
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
+from playerstate.core.history import HistoryPage, Wanted
 from playerstate.core.images import Images
 from playerstate.core.model import DeadLetter, Identity, Json, Key, Outcome, Stage, Status, Transition, Update, View
 from playerstate.core.row import join_rows
@@ -33,6 +34,7 @@ from playerstate.ports.stream import Checkpoints, Stream
 from playerstate.runtime.amending import Amending
 from playerstate.stages.accept import Accept
 from playerstate.stages.export import Exporter, letters_of
+from playerstate.stages.history import NOBODY, History, Others
 from playerstate.stages.paths import shortest_path
 from playerstate.stages.put_right import PutRight
 from playerstate.stages.verify_once import VerifyOnce
@@ -71,6 +73,7 @@ class Service(PlayerState):
         verify_once: VerifyOnce,
         on_accepted: Callable[[], None],
         on_close: Callable[[], None],
+        other_audits: Callable[[], Others] = lambda: NOBODY,
     ) -> None:
         self._schema = schema
         self._parts = parts
@@ -80,6 +83,7 @@ class Service(PlayerState):
         self._on_accepted = on_accepted
         self._on_close = on_close
         self._images = Images(schema, kept_max=256)
+        self._history = History(parts.audit, other_audits)
         self._exporter = Exporter(schema, parts.store, parts.audit, parts.dead_letters, parts.graph)
 
     @property
@@ -149,14 +153,27 @@ class Service(PlayerState):
         return self._parts.cache.watch(player_id, timeout_s=timeout_s)
 
     def history(
-        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
-    ) -> list[Transition]:
-        """A player's transitions, the latest first."""
-        if state_key is None:
-            check_player_id(player_id)
-        else:
+        self,
+        player_id: str,
+        state_key: str | None = None,
+        *,
+        since: int | None = None,
+        before: int | None = None,
+        outcome: str | None = None,
+        producer: str | None = None,
+        limit: int = 100,
+        everywhere: bool = True,
+    ) -> HistoryPage:
+        """What made a player's state, or one key of it: the latest first."""
+        check_player_id(player_id)
+        if state_key is not None:
             self._key(player_id, state_key)
-        return self._parts.audit.history(player_id, state_key, before=before, limit=limit)
+        if limit < 1:
+            raise InvalidUpdate("A page has at least one entry", code="out_of_range")
+        wanted = Wanted(outcome, producer)
+        return self._history.page(
+            player_id, state_key, since=since, before=before, wanted=wanted, limit=limit, everywhere=everywhere
+        )
 
     def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:
         """The next dead letters."""

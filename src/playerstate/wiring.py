@@ -27,13 +27,20 @@ from playerstate.ports.clock import Clock
 from playerstate.ports.findings import Findings
 from playerstate.ports.graph import Graph
 from playerstate.runtime.clock import SystemClock
-from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
+from playerstate.runtime.consumers import (
+    NOTICES_AND_DELIVERIES,
+    ApplyConsumer,
+    Consumer,
+    ProjectConsumer,
+    QueueConsumer,
+)
 from playerstate.runtime.crew import Role
 from playerstate.runtime.regional import ReplicateConsumer, ResolveConsumer
 from playerstate.runtime.verifying import VerifyConsumer
 from playerstate.settings import Settings, Verification
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
+from playerstate.stages.deliveries import NoteDeliveries
 from playerstate.stages.inquiry import Inquiry
 from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
@@ -191,7 +198,16 @@ def consumers(
     match role:
         case Role.APPLY:
             retired = neighbourhood.settled if neighbourhood else dict
-            apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX, retired=retired)
+            apply = Apply(
+                schema,
+                region,
+                parts.store,
+                parts.dead_letters,
+                clock,
+                kept_max=KEPT_MAX,
+                retired=retired,
+                note=NoteDeliveries(region, parts.queues["audit"], clock),
+            )
             stream, changes = parts.stream, parts.store.changes
             if neighbourhood is None:
                 return [ApplyConsumer(stream, parts.checkpoints, apply, changes)]
@@ -233,7 +249,9 @@ def consumers(
             audit = Record(parts.audit).handle
             return [
                 ProjectConsumer(parts.store.changes, parts.checkpoints, project),
-                QueueConsumer("audit", parts.queues["audit"], audit, parts.dead_letters, clock),
+                QueueConsumer(
+                    "audit", parts.queues["audit"], audit, parts.dead_letters, clock, form=NOTICES_AND_DELIVERIES
+                ),
             ]
         case Role.LINK:
             if graph is None:

@@ -18,7 +18,8 @@ from playerstate.cli import opening
 from playerstate.cli.main import run
 from playerstate.core.answers import Accepted
 from playerstate.core.export import Export, ExportedKey, ExportedRow
-from playerstate.core.model import DeadLetter, Identity, Outcome, Reason, Status, Transition, View
+from playerstate.core.history import HistoryPage
+from playerstate.core.model import DeadLetter, Identity, Outcome, Reason, Status, View
 
 Capture = pytest.CaptureFixture[str]
 APPLIED = Outcome(Status.APPLIED)
@@ -45,8 +46,10 @@ class FakeNode:
     def get_player(self, player_id: str) -> dict[str, View]:
         return {"gold": View(player_id, "gold", "local:1", msgspec.Raw(b"5"))}
 
-    def history(self, player_id: str, *, before: int, limit: int) -> list[Transition]:
-        return [one for one in self.written if one.written_at < before][:2]
+    def history(self, player_id: str, *, before: int, limit: int, everywhere: bool) -> HistoryPage:
+        assert not everywhere, "an export is of one region"
+        rest = [one for one in self.written if one.written_at < before]
+        return HistoryPage(rest[:2], before=rest[1].written_at if len(rest) > 2 else None)
 
     def dead_letters(self, *, after: str, limit: int) -> list[DeadLetter]:
         return [one for one in [*self.letters, letter("9")] if one.letter_id > after][:1]

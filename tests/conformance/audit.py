@@ -153,6 +153,14 @@ class AuditSuite(Suite, ABC):
         assert audit.history("anna", before=NOW_MS) == []
         assert audit.history("anna", before=NOW_MS + 1) == [transition(1)]
 
+    def test_since_is_inclusive(self, audit: Audit) -> None:
+        """What was written at the time `since` is told, what was written before it is not, in pages too."""
+        written = [transition(n, written_at=NOW_MS + n) for n in range(4)]
+        audit.append(written)
+        assert audit.history("anna", since=NOW_MS + 1) == written[:0:-1]
+        assert audit.history("anna", since=NOW_MS + 1, before=NOW_MS + 3, limit=2) == written[2:0:-1]
+        assert audit.history("anna", since=NOW_MS + 1, before=NOW_MS + 1) == []
+
     def test_all_or_none(self, audit: Audit) -> None:
         """A call that fails half-way records none of its transitions."""
         audit.append([transition(1)])

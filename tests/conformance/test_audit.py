@@ -6,17 +6,18 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 from conformance.audit import AuditSuite
+from conformance.audit_deliveries import AuditDeliveriesSuite
 from playerstate.backends.memory.audit import MemoryAudit
 from playerstate.backends.sqlite.audit import SqliteAudit
 
 
-class TestMemoryAudit(AuditSuite):
+class TestMemoryAudit(AuditSuite, AuditDeliveriesSuite):
     forgets = "memory: an audit log ends with its process"
 
     def open(self, path: Path) -> AbstractContextManager[MemoryAudit]:
         return nullcontext(MemoryAudit())
 
 
-class TestSqliteAudit(AuditSuite):
+class TestSqliteAudit(AuditSuite, AuditDeliveriesSuite):
     def open(self, path: Path) -> AbstractContextManager[SqliteAudit]:
         return closing(SqliteAudit(path))

@@ -144,7 +144,7 @@ def test_every_acknowledged_update_is_applied_once(served: Served, seed: int) ->
     assert {player: node.neighbours(player, "FRIEND") for player in friends} == friends
     explained: Counter[tuple[Key, int]] = Counter()
     for player in {key.player_id for key in expected}:
-        for transition in node.history(player, limit=1_000_000):
+        for transition in node.history(player, limit=1_000_000).transitions:
             key = Key(transition.player_id, transition.state_key)
             explained.update((key, cause.sequence) for cause in transition.causes if cause.of is None)
     assert explained == Counter((update.first_key, update.sequence) for update in updates)

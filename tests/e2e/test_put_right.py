@@ -86,7 +86,7 @@ def test_a_trade_is_undone_over_the_socket(tmp_path: Path) -> None:
         assert big.outcome == APPLIED
         assert remote.drain(timeout_s=LIMIT_S)
         assert remote.get("ada", "experience").decoded() == str(2**70)
-        notes = [cause.note for t in remote.history("ada", "gold") for cause in t.causes]
+        notes = [cause.note for t in remote.history("ada", "gold").transitions for cause in t.causes]
         assert notes[-1] == "a game server may say why, too"
         assert notes[0] is not None
         assert notes[0].startswith("undo of undo:")

@@ -101,7 +101,7 @@ def test_a_conflict_is_on_record(regions: Regions) -> None:
     records = [
         transition
         for node in regions.nodes.values()
-        for transition in node.service.history("ada", "guild")
+        for transition in node.service.history("ada", "guild", everywhere=False).transitions
         if transition.sides
     ]
     (record,) = records

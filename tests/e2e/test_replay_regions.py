@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from elite_journals.format import EliteJournal
 
@@ -15,6 +16,7 @@ import playerstate
 from e2e.program import run
 from examples.journals import SESSIONS, event, write_collection
 from playerstate.api import PlayerState
+from playerstate.core.history import HistoryPage
 from playerstate.core.model import Identity, Transition
 from playerstate.errors import Unavailable
 from playerstate.node import Options
@@ -104,10 +106,10 @@ class Forgetful:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._node, name)
 
-    def history(self, player_id: str, **rest: Any) -> list[Transition]:
-        told = self._node.history(player_id, **rest)
-        gone = next((t for t in told if t.state_key == self._state_key and t.causes), None)
-        return [t for t in told if t is not gone]
+    def history(self, player_id: str, **rest: Any) -> HistoryPage:
+        page = self._node.history(player_id, **rest)
+        gone = next((t for t in page.transitions if t.state_key == self._state_key and t.causes), None)
+        return msgspec.structs.replace(page, transitions=[t for t in page.transitions if t is not gone])
 
 
 def test_a_value_that_its_updates_do_not_explain_is_told(three: Regions, tmp_path: Path) -> None:

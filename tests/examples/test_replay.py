@@ -15,7 +15,8 @@ from core_node import CoreNode
 from examples.journals import SESSIONS, event, write_collection
 from playerstate.api import PlayerState
 from playerstate.core.answers import Accepted, Answer
-from playerstate.core.model import Identity, Outcome, Transition, Update, View
+from playerstate.core.history import HistoryPage
+from playerstate.core.model import Identity, Outcome, Update, View
 from playerstate.errors import OutcomeUnknown, SlowDown, Unavailable
 from playerstate.replay import Intervals, ReplayReport, UnknownFormat, find_format, replay
 
@@ -161,11 +162,9 @@ class Wrong(CoreNode):
 class Rewriting(CoreNode):
     """Has forgotten in its history that there was a snapshot."""
 
-    def history(
-        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
-    ) -> list[Transition]:
-        found = super().history(player_id, state_key, before=before, limit=limit)
-        return [t for t in found if t.state_key != "backpack"]
+    def history(self, player_id: str, state_key: str | None = None, **rest: Any) -> HistoryPage:
+        found = super().history(player_id, state_key, **rest)
+        return msgspec.structs.replace(found, transitions=[t for t in found.transitions if t.state_key != "backpack"])
 
 
 class Lenient(CoreNode):

@@ -11,9 +11,11 @@ from msgspec import structs
 
 from playerstate.core.findings import CACHE, STORE, Finding, Kind
 from playerstate.core.model import Cause, Effect, Key, Op, Status, Update
+from playerstate.core.resolution import RESOLVER
 from playerstate.simulation.checkers import CHECKERS, violations
 from playerstate.simulation.history import Committed, Final, Gone, History, Read, Sent
 from playerstate.simulation.world import SCHEMA
+from simulation.audits import audits_of
 
 GOLD, BAG, FRIENDS = Key("ada", "gold"), Key("ada", "bag"), Key("ada", "friends")
 NOW_MS = 1_800_000_000_000
@@ -28,8 +30,11 @@ def purchase(sequence: int) -> Update:
     return Update(ops, "server", sequence, NOW_MS)
 
 
-def cause(n: int, sequence: int, delta: int, *, of: Key | None = None, status: Status = Status.APPLIED) -> Cause:
-    return Cause(n, "server", sequence, NOW_MS, NOW_MS, [Effect("add", delta)], status, None, of)
+def cause(
+    n: int, sequence: int, delta: int, *, item: str | None = None, of: Key | None = None, refused: bool = False
+) -> Cause:
+    status = Status.REFUSED if refused else Status.APPLIED
+    return Cause(n, "server", sequence, NOW_MS, NOW_MS, [Effect("add", delta, item)], status, None, of)
 
 
 def read(version: str, value: Any, *, key: Key = GOLD, generation: int = 0) -> Read:
@@ -50,21 +55,22 @@ def good() -> History:
         committed=[
             Committed("r1", GOLD, cause(1, 1, 5)),
             Committed("r1", GOLD, cause(2, 2, -3)),
-            Committed("r1", BAG, cause(1, 2, 1, of=GOLD)),
-            Committed("r1", GOLD, cause(3, 3, 9, status=Status.REFUSED)),
+            Committed("r1", BAG, cause(1, 2, 1, item="ore", of=GOLD)),
+            Committed("r1", GOLD, cause(3, 3, 9, refused=True)),
         ],
         finals={"r1": dict(finals), "r2": dict(finals)},
     )
     history.recorded = list(history.committed)
+    history.audits = audits_of(history.recorded)
     return history
 
 
 def lose_an_update(history: History) -> None:
-    del history.committed[3], history.recorded[3]
+    del history.committed[3], history.recorded[3], history.audits["r1"][3]
 
 
 def process_twice(history: History) -> None:
-    again = Committed("r2", GOLD, cause(1, 3, 9, status=Status.REFUSED))
+    again = Committed("r2", GOLD, cause(1, 3, 9, refused=True))
     history.committed.append(again)
     history.recorded.append(again)
 
@@ -139,6 +145,28 @@ def stale_finding(key: Key) -> Finding:
     return Finding("1", "r1", CACHE, Kind.STALE, *key, "r1:3", "r1:2", NOW_MS, NOW_MS)
 
 
+def record_another_amount(history: History) -> None:
+    _record(history, 0, cause(1, 1, 6))
+
+
+def record_a_refusal_as_applied(history: History) -> None:
+    _record(history, 3, cause(3, 3, 9))
+
+
+def lose_a_refusal(history: History) -> None:
+    history.audits["r1"].append(msgspec.structs.replace(history.audits["r1"].pop(3), version="r1:4", causes=[]))
+
+
+def take_a_gift_for_an_amount(history: History) -> None:
+    gift = Cause(4, RESOLVER, 4, NOW_MS, NOW_MS, [Effect("add", 2)])
+    history.audits["r1"] += audits_of([Committed("r1", GOLD, gift)])["r1"]
+
+
+def _record(history: History, place: int, told: Cause) -> None:
+    audit = history.audits["r1"]
+    audit[place] = msgspec.structs.replace(audit[place], causes=[told])
+
+
 @pytest.mark.parametrize(
     ("spoil", "checker"),
     [
@@ -146,7 +174,6 @@ def stale_finding(key: Key) -> Finding:
         (process_twice, "once"),
         (half_a_purchase, "whole"),
         (out_of_order, "in_order"),
-        (count_twice, "sums"),
         (overspend, "never_overspent"),
         (go_backwards, "never_backwards"),
         (go_sideways, "never_backwards"),
@@ -160,6 +187,10 @@ def stale_finding(key: Key) -> Finding:
         (record_twice, "explained"),
         (cry_wolf, "no_false_alarm"),
         (cry_wolf_over_spending, "no_false_alarm"),
+        (record_another_amount, "rebuilt"),
+        (record_a_refusal_as_applied, "rebuilt"),
+        (lose_a_refusal, "rebuilt"),
+        (take_a_gift_for_an_amount, "rebuilt"),
     ],
 )
 def test_each_bad_history_is_named_by_its_checker(spoil: Callable[[History], None], checker: str) -> None:
@@ -169,9 +200,23 @@ def test_each_bad_history_is_named_by_its_checker(spoil: Callable[[History], Non
     assert {violation.partition(":")[0] for violation in violations(history)} == {checker}
 
 
+def test_a_value_that_nothing_made_is_named_by_what_was_answered_and_by_what_was_recorded() -> None:
+    """Promises 2 and 9, each from its own source."""
+    history = good()
+    count_twice(history)
+    assert {violation.partition(":")[0] for violation in violations(history)} == {"sums", "rebuilt"}
+
+
 def test_a_good_history_is_passed_by_all() -> None:
-    """Also one in which what was not acknowledged took effect, and one that was repeated elsewhere did nothing."""
+    """Also one in which what was not acknowledged took effect, and one that was repeated elsewhere did nothing; and
+    one that was recorded twice, or that tells of a gift.
+    """
     assert violations(good()) == []
+    twice = good()
+    twice.audits["r1"] += twice.audits["r1"]
+    gift = Cause(4, RESOLVER, 4, NOW_MS, NOW_MS, [Effect("give", deltas={"r2": 3})])
+    twice.audits["r1"] += audits_of([Committed("r1", GOLD, gift)])["r1"]
+    assert violations(twice) == []
     unsure = good()
     unsure.unsure.append(unsure.sent.pop(0).update)
     assert violations(unsure) == []
@@ -234,6 +279,15 @@ def count_what_was_lost(history: History) -> None:
         finals[BAG] = finals[BAG]._replace(view={"ore": 2})
 
 
+def count_what_it_alone_had_recorded(history: History) -> None:
+    for finals in history.finals.values():
+        finals[GOLD] = finals[GOLD]._replace(view=17, cached=17)
+
+
+def lose_another_record(history: History) -> None:
+    del history.audits["r1"][1]
+
+
 def spend_more_than_was_unknown(history: History) -> None:
     history.reads.append(read("r1:2,r3:2", -4, generation=3))
 
@@ -263,13 +317,15 @@ def keep_rights_out_of_reach(history: History) -> None:
     [
         (lose_what_was_not_waiting, {"nothing_acknowledged_is_lost"}),
         (lose_what_another_region_acknowledged, {"nothing_acknowledged_is_lost"}),
-        (lose_what_was_told, {"sums"}),
-        (count_what_was_lost, {"sums"}),
+        (lose_what_was_told, {"sums", "rebuilt"}),
+        (count_what_was_lost, {"sums", "rebuilt"}),
+        (count_what_it_alone_had_recorded, {"sums", "rebuilt"}),
+        (lose_another_record, {"rebuilt"}),
         (spend_more_than_was_unknown, {"never_overspent"}),
         (spend_another_item, {"never_overspent"}),
         (spend_what_the_heir_knew_of, {"never_overspent"}),
         (spend_without_a_retirement, {"never_overspent"}),
-        (show_it_in_one_region_only, {"converged", "sums"}),
+        (show_it_in_one_region_only, {"converged", "sums", "rebuilt"}),
         (differ, {"converged"}),
         (forget_a_cause, {"explained"}),
         (keep_rights_out_of_reach, {"rights_come_back"}),
@@ -293,6 +349,7 @@ def test_without_a_death_there_is_no_excuse() -> None:
         "never_overspent",
         "converged",
         "explained",
+        "rebuilt",
     }
 
 

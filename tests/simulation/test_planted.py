@@ -12,13 +12,14 @@ import pytest
 from playerstate.backends.memory.cache import MemoryCache
 from playerstate.backends.memory.store import MemoryStore
 from playerstate.core import judgement, producers, resolution
-from playerstate.core.model import Cause, Outcome, Update, View
+from playerstate.core.model import Cause, Effect, Notice, Outcome, Transition, Update, View
 from playerstate.core.replica import Replica, Write
 from playerstate.core.types import At, bounded_counter, counter, escrow, inventory
 from playerstate.core.version_vector import VersionVector, join, parse_vector
 from playerstate.ports.cache import Put
 from playerstate.simulation import death
 from playerstate.simulation.run import Run, run, shortest
+from playerstate.stages import audit
 
 TRIES_MAX = 30
 SEEDS_MAX = 100
@@ -145,6 +146,34 @@ def memory_lost_on_following(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(producers, "forgotten", lambda _: producers.NOTHING)
 
 
+def amounts_as_they_were_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history that says what operations asked for, not what they came to."""
+
+    def asked(effect: Effect) -> Effect:
+        return msgspec.structs.replace(effect, delta=abs(effect.delta)) if effect.delta else effect
+
+    _record_otherwise(monkeypatch, lambda causes: [_with_effects(cause, asked) for cause in causes])
+
+
+def a_cause_a_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history that names the last update of every write."""
+    _record_otherwise(monkeypatch, lambda causes: causes[-1:])
+
+
+def _record_otherwise(monkeypatch: pytest.MonkeyPatch, change: Callable[[list[Cause]], list[Cause]]) -> None:
+    real = audit.transition_of
+
+    def transition_of(notice: Notice) -> Transition | None:
+        told = real(notice)
+        return msgspec.structs.replace(told, causes=change(told.causes)) if told else None
+
+    monkeypatch.setattr(audit, "transition_of", transition_of)
+
+
+def _with_effects(cause: Cause, change: Callable[[Effect], Effect]) -> Cause:
+    return msgspec.structs.replace(cause, effects=[change(effect) for effect in cause.effects])
+
+
 @pytest.mark.parametrize(
     ("plant", "checkers"),
     [
@@ -161,6 +190,8 @@ def memory_lost_on_following(monkeypatch: pytest.MonkeyPatch) -> None:
         (erasing_by_deletion, {"erased"}),
         (erasing_without_an_epoch, {"sums"}),
         (memory_lost_on_following, {"once"}),
+        (amounts_as_they_were_asked, {"rebuilt"}),
+        (a_cause_a_write, {"rebuilt", "explained"}),
     ],
 )
 def test_a_planted_bug_is_found(

@@ -12,7 +12,7 @@ from builders import letter
 from playerstate.core.answers import Rejected, Stats
 from playerstate.core.fitting import ROW_BYTES_MAX
 from playerstate.core.images import Images
-from playerstate.core.model import Cause, Effect, Identity, Key, Notice, Transition
+from playerstate.core.model import Cause, Effect, Identity, Key, Notice
 from playerstate.core.producers import ERASER_PREFIX
 from playerstate.core.wire import decode_notices, decode_record, encode_notices
 from playerstate.errors import InvalidUpdate, SlowDown, Unavailable
@@ -266,7 +266,7 @@ def test_an_export_is_bounded_and_says_where_to_go_on(monkeypatch: pytest.Monkey
         world.step_all()
     node = service(world)
     exported = node.export("ada")
-    rest: list[Transition] = node.history("ada", before=exported.history_before)
+    rest = node.history("ada", before=exported.history_before).transitions
     assert (len(exported.history), exported.history + rest) == (4, world.audit.history("ada"))
     assert exported.dead_letters_after is not None
     letters = exported.dead_letters + node.dead_letters(after=exported.dead_letters_after)

@@ -24,11 +24,12 @@ from playerstate.core.suspicions import Suspicions
 from playerstate.core.wire import encode_record, encode_update
 from playerstate.folder import starter_schema
 from playerstate.ports.stream import NewRecord
-from playerstate.runtime.consumers import ApplyConsumer, ProjectConsumer, QueueConsumer
+from playerstate.runtime.consumers import NOTICES_AND_DELIVERIES, ApplyConsumer, ProjectConsumer, QueueConsumer
 from playerstate.service import Parts
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
+from playerstate.stages.deliveries import NoteDeliveries
 from playerstate.stages.inquiry import Inquiry
 from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
@@ -63,7 +64,8 @@ class World:
         self.findings = MemoryFindings()
         self.queues = {name: MemoryQueue(self.clock, random, repeat_share=0.2) for name in ("link", "audit")}
         self.accept = Accept(self.schema, self.stream, self.clock, Lanes("test", 1))
-        self.apply = Apply(self.schema, REGION, self.store, self.dead_letters, self.clock, kept_max=4)
+        note = NoteDeliveries(REGION, self.queues["audit"], self.clock)
+        self.apply = Apply(self.schema, REGION, self.store, self.dead_letters, self.clock, kept_max=4, note=note)
         groups = [Group(self.queues["link"], Wants.EDGES), Group(self.queues["audit"], Wants.EVERYTHING)]
         self.project = Project(self.schema, REGION, self.store, self.cache, groups, self.clock, findings=self.findings)
         self.link = Link(self.schema, self.graph)
@@ -102,8 +104,12 @@ class World:
             ApplyConsumer(self.stream, self.checkpoints, self.apply, self.store.changes),
             ProjectConsumer(self.store.changes, self.checkpoints, self.project),
             QueueConsumer("link", self.queues["link"], self.link.handle, self.dead_letters, self.clock),
-            QueueConsumer("audit", self.queues["audit"], self.record.handle, self.dead_letters, self.clock),
+            self._audit_consumer(),
         ]
+
+    def _audit_consumer(self) -> QueueConsumer:
+        queue, form = self.queues["audit"], NOTICES_AND_DELIVERIES
+        return QueueConsumer("audit", queue, self.record.handle, self.dead_letters, self.clock, form=form)
 
     def step_all(self) -> None:
         """Until nothing waits."""

@@ -11,7 +11,7 @@ import msgspec
 from playerstate.api import PlayerState
 from playerstate.cli import console
 from playerstate.cli.letters import letter_with_body
-from playerstate.cli.transitions import transition_as_data
+from playerstate.cli.transitions import delivery_as_data, transition_as_data
 from playerstate.core.export import Export
 
 PAGE = 100
@@ -35,12 +35,13 @@ def export_player(node: PlayerState, player_id: str, output: Path | None, *, as_
 
 def _document(node: PlayerState, export: Export) -> dict[str, Any]:
     """The export with every field named, and with what did not fit into one answer."""
-    history, letters = list(export.history), list(export.dead_letters)
+    history, deliveries, letters = list(export.history), list(export.deliveries), list(export.dead_letters)
     before, after = export.history_before, export.dead_letters_after
     while before is not None:
-        page = node.history(export.player_id, before=before, limit=PAGE)
-        history += page
-        before = page[-1].written_at if page else None
+        page = node.history(export.player_id, before=before, limit=PAGE, everywhere=False)
+        history += page.transitions
+        deliveries += page.deliveries
+        before = page.before
     while after is not None:
         found = node.dead_letters(after=after, limit=PAGE)
         letters += [letter for letter in found if letter.identity and letter.identity.player_id == export.player_id]
@@ -55,6 +56,7 @@ def _document(node: PlayerState, export: Export) -> dict[str, Any]:
         },
         "keys_unknown": export.keys_unknown,
         "history": [transition_as_data(transition) for transition in history],
+        "deliveries": [delivery_as_data(delivery) for delivery in deliveries],
         "dead_letters": [letter_with_body(letter) for letter in letters],
         "edges_out": export.edges_out,
         "edges_in": export.edges_in,

@@ -18,8 +18,9 @@ from playerstate.cli.chaos import chaos
 from playerstate.cli.common import AsJson, ExitCode, exit_code_of, leave
 from playerstate.cli.demo import demo
 from playerstate.cli.erase import erase, export
+from playerstate.cli.history import history
 from playerstate.cli.put_right import set_value, undo
-from playerstate.cli.read import get, history, watch
+from playerstate.cli.read import get, watch
 from playerstate.cli.replay import replay
 from playerstate.cli.restore import restore
 from playerstate.cli.send import send

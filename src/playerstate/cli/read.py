@@ -1,4 +1,4 @@
-"""`playerstate get`, `watch` and `history`: what a player has, how it changes, how it came about."""
+"""`playerstate get` and `watch`: what a player has, and how it changes."""
 
 from __future__ import annotations
 
@@ -47,26 +47,3 @@ def watch(
 
     with existing_node(data) as node:
         show_changes(node, player_id, count=count, seconds=seconds, as_json=as_json)
-
-
-def history(
-    player_id: PlayerId,
-    state_key: StateKey = None,
-    *,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many writes at most, the latest first.")] = 20,
-    before: Annotated[
-        int | None,
-        typer.Option(metavar="MS", show_default=False, help="Only writes before this time (ms since 1970)."),
-    ] = None,
-    data: Data = DEFAULT_DATA,
-    as_json: AsJson = False,
-) -> None:
-    """Show which updates made a player's state what it is.
-
-    Example: playerstate history ada inventory --limit 5
-    """
-    from playerstate.cli.opening import existing_node
-    from playerstate.cli.transitions import show_history
-
-    with existing_node(data) as node:
-        show_history(node.history(player_id, state_key, before=before, limit=limit), player_id, as_json=as_json)

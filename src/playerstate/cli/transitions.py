@@ -2,85 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
+from playerstate.api import PlayerState
 from playerstate.cli import console
-from playerstate.core.model import Cause, Effect, Transition
+from playerstate.cli.moments import duration, local_time
+from playerstate.cli.values import change_of, steps_of
+from playerstate.core.history import HistoryPage, Wanted, at
+from playerstate.core.model import Cause, Delivery, Effect, Transition
 from playerstate.core.numbers import to_json_number
 
-VALUE_SHOWN_MAX = 32
 EFFECT_SHOWN_MAX = 60
-COLUMNS = ["when", "key", "what", "producer#sequence", "outcome", "before → after", "delay"]
+COLUMNS = ["when", "region", "key", "what", "producer#sequence", "outcome", "value", "delay"]
+WHEN, REGION, KEY, SENDER = (COLUMNS.index(name) for name in ("when", "region", "key", "producer#sequence"))
+DAY = len("2026-11-26")
+SAME_WRITE = "\u2191"
+"""An arrow up: what the write changed stands in the line above, beside another of its updates."""
 
 
-def show_history(transitions: Sequence[Transition], player_id: str, *, as_json: bool) -> None:
-    """A line for each update, the latest first; before and after stand once for each write."""
-    if as_json:
-        console.document({"player_id": player_id, "transitions": [transition_as_data(t) for t in transitions]})
-    elif transitions:
-        rows = (row for transition in transitions for row in _rows(transition))
-        console.table(COLUMNS, rows, title=f"History of {player_id}")
-    else:
-        console.say(f"Nothing is recorded for {player_id}.")
-
-
-def _rows(transition: Transition) -> Iterator[Sequence[str]]:
-    change = f"{_short(transition.before)} → {_short(transition.after)}"
-    for cause in reversed(transition.causes):
-        outcome = f"{cause.status}: {cause.reason}" if cause.reason else str(cause.status)
-        yield (
-            _clock_time(transition.written_at),
-            transition.state_key,
-            _what(cause),
-            f"{cause.producer}#{cause.sequence}",
-            outcome,
-            change,
-            _duration(transition.written_at - cause.sent_at),
+def collect(
+    node: PlayerState,
+    player_id: str,
+    state_key: str | None,
+    since: int | None,
+    before: int | None,
+    wanted: Wanted,
+    *,
+    limit: int,
+    everywhere: bool,
+) -> HistoryPage:
+    """Pages, until there are `limit` entries, or no more."""
+    found = HistoryPage([], before=before)
+    while True:
+        page = node.history(
+            player_id,
+            state_key,
+            since=since,
+            before=found.before,
+            outcome=wanted.outcome,
+            producer=wanted.producer,
+            limit=limit - len(found),
+            everywhere=everywhere,
         )
-        change = ""
-    if transition.sides:
-        joined = ", ".join(f"{side.region} {side.value}".rstrip() for side in transition.sides)
+        transitions, deliveries = found.transitions + page.transitions, found.deliveries + page.deliveries
+        found = HistoryPage(transitions, deliveries, page.before, found.not_read | page.not_read)
+        if found.before is None or len(found) >= limit:
+            return found
+
+
+def show_history(
+    page: HistoryPage, player_id: str, state_key: str | None, wanted: Wanted, *, limit: int, as_json: bool
+) -> None:
+    """A line for each update, the latest first, at most `limit` of them; as data, the whole page."""
+    if as_json:
+        console.document(
+            {
+                "player_id": player_id,
+                "transitions": [transition_as_data(transition) for transition in page.transitions],
+                "deliveries": [delivery_as_data(delivery) for delivery in page.deliveries],
+                "before": page.before,
+                "not_read": page.not_read,
+            }
+        )
+        return
+    rows = list(_rows(page, wanted))
+    if rows:
+        title = f"History of {player_id}" + (f", {state_key}" if state_key else "")
+        if wanted.producer is not None:
+            title = f"{title}, by {wanted.producer}"
+            rows = [[*row[:SENDER], row[SENDER][len(wanted.producer) :], *row[SENDER + 1 :]] for row in rows]
+        _show_table(title, rows[:limit], {KEY} if state_key else set(), keep_region=bool(page.not_read))
+    else:
+        console.say(f"Nothing is recorded for {player_id} that was asked for.")
+    note_what_is_missing(page.not_read)
+    if len(rows) > limit:
+        console.note(f"{len(rows) - limit} more were written at once with the last of these: --limit {len(rows)}")
+    if page.before is not None:
+        console.note(f"there may be more: --until '{local_time(page.before - 1)}'")
+
+
+def _show_table(title: str, rows: list[list[str]], told_already: set[int], *, keep_region: bool) -> None:
+    """The rows; what is the same in all of them stands in the title instead."""
+    if len({row[REGION] for row in rows}) == 1 and not keep_region:
+        title, told_already = f"{title}, written by {rows[0][REGION]}", told_already | {REGION}
+    if len({row[WHEN][:DAY] for row in rows}) == 1:
+        title = f"{title}, on {rows[0][WHEN][:DAY]}"
+        rows = [[row[WHEN][DAY:].lstrip(), *row[1:]] for row in rows]
+    kept = [place for place in range(len(COLUMNS)) if place not in told_already]
+    console.table([COLUMNS[place] for place in kept], ([row[place] for place in kept] for row in rows), title=title)
+
+
+def note_what_is_missing(not_read: Mapping[str, str]) -> None:
+    """Which regions could not be read."""
+    for region, why in not_read.items():
+        console.note(f"not all that {region} wrote is here: {why}")
+
+
+def _rows(page: HistoryPage, wanted: Wanted) -> Iterator[list[str]]:
+    entries: list[Transition | Delivery] = [*page.transitions, *page.deliveries]
+    for entry in sorted(entries, key=at, reverse=True):
+        if isinstance(entry, Transition):
+            yield from _rows_of(entry, wanted)
+        else:
+            yield _row_of_delivery(entry)
+
+
+def _rows_of(transition: Transition, wanted: Wanted) -> Iterator[list[str]]:
+    t = transition
+    when = [local_time(t.written_at), t.region, t.state_key]
+    values = steps_of(t)
+    if len(values) != len(t.causes):
+        values = [SAME_WRITE] * len(t.causes)
+    whole = change_of(t) if SAME_WRITE in values or not values else None
+    if wanted.takes_join(t):
+        joined = ", ".join(f"{side.region} {side.value}".rstrip() for side in t.sides)
         what = console.shortened(f"joined {joined}", EFFECT_SHOWN_MAX)
-        yield _clock_time(transition.written_at), transition.state_key, what, transition.region, "resolved", change, ""
+        yield [*when, what, "", "resolved", whole or SAME_WRITE, ""]
+        whole = None
+    for cause, value in reversed(list(zip(t.causes, values, strict=True))):
+        if wanted.takes(cause):
+            late = duration(t.written_at - cause.sent_at)
+            what, sender = _what(cause, t.player_id), f"{cause.producer}#{cause.sequence}"
+            yield [*when, what, sender, outcome_told(cause.status, cause.reason), whole or value, late]
+            whole = None
 
 
-def _what(cause: Cause) -> str:
-    done = "; ".join(_effect(effect) for effect in cause.effects)
+def _row_of_delivery(delivery: Delivery) -> list[str]:
+    outcome = delivery.outcome
+    told = outcome_told(outcome.status, outcome.reason)
+    return [
+        local_time(delivery.judged_at),
+        delivery.region,
+        delivery.state_key,
+        "came again" if outcome.duplicate else "came too late",
+        f"{delivery.producer}#{delivery.sequence}",
+        f"duplicate ({told})" if outcome.duplicate else told,
+        "",
+        duration(delivery.judged_at - delivery.sent_at),
+    ]
+
+
+def outcome_told(status: str, reason: str | None) -> str:
+    """An outcome, and why."""
+    return f"{status}: {reason}" if reason else str(status)
+
+
+def _what(cause: Cause, player_id: str) -> str:
+    done = "; ".join(_effect(effect) for effect in cause.effects) or "nothing"
     told = console.shortened(done, EFFECT_SHOWN_MAX)
-    if cause.of:
-        told = f"{told} (with {'/'.join(cause.of)})"
+    if cause.of is not None:
+        other, key = cause.of
+        told += f" (with {key})" if other == player_id else f" (with {other}/{key})"
     return f"{told} [{cause.note}]" if cause.note else told
 
 
 def _effect(effect: Effect) -> str:
     """What an operation did, as short as can be."""
     if effect.deltas is not None:
-        return f"{effect.op} " + ", ".join(f"{delta:+d} {item}" for item, delta in effect.deltas.items())
+        named = f" {effect.item}" if effect.item else ""
+        return f"{effect.op}{named} " + ", ".join(f"{delta:+,d} {item}" for item, delta in effect.deltas.items())
     if effect.delta is not None:
-        return f"{effect.op} {effect.delta:+d}" + (f" {effect.item}" if effect.item else "")
+        return f"{effect.op} {effect.delta:+,d}" + (f" {effect.item}" if effect.item else "")
     if effect.elements is not None:
         return f"{effect.op} {', '.join(effect.elements)}"
     return f"{effect.op} {effect.field}" if effect.field else effect.op
-
-
-def _short(value: msgspec.Raw) -> str:
-    return console.shortened(bytes(value).decode(), VALUE_SHOWN_MAX)
-
-
-def _clock_time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).astimezone().isoformat(" ", "milliseconds")[:23]
-
-
-def _duration(ms: int) -> str:
-    if ms < 1000:
-        return f"{ms} ms"
-    if ms < 120_000:
-        return f"{ms / 1000:.1f} s"
-    return f"{ms / 3_600_000:.1f} h"
 
 
 def transition_as_data(transition: Transition) -> dict[str, Any]:
@@ -93,6 +181,13 @@ def transition_as_data(transition: Transition) -> dict[str, Any]:
         ],
         "causes": [_cause_as_data(cause) for cause in transition.causes],
     }
+
+
+def delivery_as_data(delivery: Delivery) -> dict[str, Any]:
+    """The delivery with every field."""
+    data = {name: getattr(delivery, name) for name in delivery.__struct_fields__}
+    outcome = delivery.outcome
+    return {**data, "outcome": {name: getattr(outcome, name) for name in outcome.__struct_fields__}}
 
 
 def _cause_as_data(cause: Cause) -> dict[str, Any]:

@@ -8,6 +8,7 @@ have to remember more causes than one write may, or when the group would span mo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,15 +32,24 @@ class Item(msgspec.Struct, frozen=True, gc=False, order=False):
     bytes_max: int
 
 
+class Idle(NamedTuple):
+    """An item that took no step: a repeat, or one that came too late. `epoch` counts its key's erasures by then."""
+
+    item: Item
+    outcome: Outcome
+    epoch: int
+
+
 class Group:
     """Rows that must be written together, with the items that they come from and what became of each."""
 
-    __slots__ = ("items", "outcomes", "replicas", "writes")
+    __slots__ = ("idle", "items", "outcomes", "replicas", "writes")
 
     def __init__(self) -> None:
         self.replicas: set[Replica] = set()
         self.items: list[Item] = []
         self.outcomes: list[Outcome] = []
+        self.idle: list[Idle] = []
         self.writes: list[Write] = []
 
     def absorb(self, other: Group) -> None:
@@ -47,6 +57,7 @@ class Group:
         self.replicas |= other.replicas
         self.items += other.items
         self.outcomes += other.outcomes
+        self.idle += other.idle
 
 
 class Batch:
@@ -61,6 +72,8 @@ class Batch:
     def judge(self, item: Item) -> None:
         """Process one item, whose keys must all be among the replicas."""
         replicas = [self._replicas[key] for key in item.keys]
+        first = replicas[0]
+        step, epoch = first.next_step, first.epoch
         group = self._group_of(replicas)
         arguments = item.update, item.accepted_at, item.bytes_max, replicas, self._written_at
         while (outcome := judge_within_size(*arguments)) is None:
@@ -68,6 +81,8 @@ class Batch:
             group = self._group_of(replicas)
         group.items.append(item)
         group.outcomes.append(outcome)
+        if first.next_step == step:
+            group.idle.append(Idle(item, outcome, epoch))
 
     def finish(self) -> list[Group]:
         """Close what is open and return all groups, those without writes too."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from playerstate.core.model import DeadLetter, Json, Transition, View
+from playerstate.core.model import DeadLetter, Delivery, Json, Transition, View
 from playerstate.core.numbers import to_json_number
 from playerstate.core.row import Row
 from playerstate.core.version_vector import format_vector
@@ -31,11 +31,12 @@ class ExportedKey(msgspec.Struct, frozen=True):
 class Export(msgspec.Struct, frozen=True):
     """What `region` held about a player at a time (ms since 1970), each part as it was when it was read.
 
-    `history` has the latest transitions; where there are more, `history_before` is the time before which `history` goes
-    on. `dead_letters` are those of updates whose first key is the player's; where there may be more,
-    `dead_letters_after` is the letter after which `dead_letters` goes on. Edges are by label: `edges_out` lead from the
-    player, `edges_in` from other players to the vertex with this id, and are theirs. `keys_unknown` are those of which
-    another region has written rows, which are held here too, and which the schema does not have: they cannot be read.
+    `history` has the latest transitions, and `deliveries` what came and did nothing; where there are more,
+    `history_before` is the time before which `history` goes on. `dead_letters` are those of updates whose first key is
+    the player's; where there may be more, `dead_letters_after` is the letter after which `dead_letters` goes on. Edges
+    are by label: `edges_out` lead from the player, `edges_in` from other players to the vertex with this id, and are
+    theirs. `keys_unknown` are those of which another region has written rows, which are held here too, and which the
+    schema does not have: they cannot be read.
     """
 
     player_id: str
@@ -49,6 +50,7 @@ class Export(msgspec.Struct, frozen=True):
     history_before: int | None = None
     dead_letters_after: str | None = None
     keys_unknown: list[str] = []
+    deliveries: list[Delivery] = []
 
 
 def exported_row(row: Row[Any]) -> ExportedRow:

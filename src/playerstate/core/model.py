@@ -235,6 +235,28 @@ class Transition(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
     epoch: int = 0
 
 
+class Delivery(msgspec.Struct, omit_defaults=True, frozen=True, gc=False):
+    """An update that came and took no step: a repeat, or one of which nobody remembers what became (`expired`).
+
+    It is filed under the update's first key. `position` and `index` are its place on the region's stream, which makes
+    recording it twice harmless; `judged_at` is when it was found to be one, in ms as all times, and `epoch` counts the
+    erasures of the key by then. `outcome` is what whoever asks is answered.
+    """
+
+    player_id: str
+    state_key: str
+    region: str
+    position: int
+    index: int
+    judged_at: int
+    producer: str
+    sequence: int
+    sent_at: int
+    accepted_at: int
+    outcome: Outcome
+    epoch: int = 0
+
+
 Stage: TypeAlias = Literal["accept", "apply", "project", "link", "audit", "replicate", "resolve", "verify"]
 
 

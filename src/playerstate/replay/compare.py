@@ -65,20 +65,15 @@ def read_outcomes(
 
 
 def read_history(node: PlayerState, player_id: str, patience: Patience) -> list[Transition]:
-    """All transitions of a player, each key's oldest first."""
-    found: dict[tuple[str, str, int, str], Transition] = {}
+    """All of a player's transitions that the node's region wrote, each key's oldest first."""
+    found: list[Transition] = []
     before: int | None = None
-    limit = HISTORY_PAGE
     while True:
-        page = patience(node.history, player_id, before=before, limit=limit)
-        known = len(found)
-        found |= {(t.state_key, t.region, t.first, t.version): t for t in page}  # a join takes no step
-        if len(found) > known:
-            before = page[-1].written_at + 1  # the page may have ended between writes of one millisecond
-        elif len(page) == limit:
-            limit *= 2  # all of the page was written in one millisecond
-        else:
-            return [found[place] for place in sorted(found)]
+        page = patience(node.history, player_id, before=before, limit=HISTORY_PAGE, everywhere=False)
+        found += page.transitions
+        before = page.before
+        if before is None:
+            return sorted(found, key=lambda t: (t.state_key, t.region, t.first, t.version))  # a join takes no step
 
 
 def outcomes_in(history: Sequence[Transition]) -> dict[Identity, Outcome]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import structlog
 
 from playerstate.core.answers import StageStats, VerificationStats
-from playerstate.core.model import DeadLetter, Key, Notice, Stage
+from playerstate.core.model import DeadLetter, Key, Stage
+from playerstate.core.told import decode_told, encode_told
 from playerstate.core.wire import decode_notices, encode_notices
 from playerstate.errors import InvalidUpdate, PlayerStateError
 from playerstate.ports.clock import Clock
@@ -208,10 +209,22 @@ def _left_alone_name(state_key: str) -> str:
     return f"left-alone:{state_key}"
 
 
-class QueueConsumer:
-    """A consumer group's queue -> the stage that takes its notices.
+class MessageForm(NamedTuple):
+    """How a queue's messages are read and written. `decode` raises `InvalidUpdate` for what is none."""
 
-    A message that is no batch of notices goes to the dead letters at once: trying again cannot help.
+    decode: Callable[[bytes], Sequence[Any]]
+    encode: Callable[[list[Any]], bytes]
+
+
+NOTICES = MessageForm(decode_notices, encode_notices)
+NOTICES_AND_DELIVERIES = MessageForm(decode_told, encode_told)
+"""What the audit is told: what changed, and what came and changed nothing."""
+
+
+class QueueConsumer:
+    """A consumer group's queue -> the stage that takes its notices, or whatever `form` says.
+
+    A message that is none goes to the dead letters at once: trying again cannot help.
     """
 
     batch_max = MESSAGES_MAX
@@ -220,11 +233,12 @@ class QueueConsumer:
         self,
         name: Stage,
         queue: Queue,
-        handle: Callable[[Sequence[Notice]], int],
+        handle: Callable[[Sequence[Any]], int],
         dead_letters: DeadLetters,
         clock: Clock,
         *,
         linger_s: float = 0.1,
+        form: MessageForm = NOTICES,
     ) -> None:
         self.name: Stage = name
         self.linger_s = linger_s
@@ -233,16 +247,17 @@ class QueueConsumer:
         self._handle = handle
         self._dead_letters = dead_letters
         self._clock = clock
+        self._form = form
 
     def step(self) -> int:
         """Take the next messages of the queue."""
         messages = self._queue.receive(self.batch_max, visibility_s=VISIBILITY_S)
         if not messages:
             return 0
-        notices: list[Notice] = []
+        notices: list[Any] = []
         for message in messages:
             try:
-                notices += decode_notices(message.body)
+                notices += self._form.decode(message.body)
             except InvalidUpdate as exc:
                 now = self._clock.now_ms()
                 self._dead_letters.put([dead_message(self.name, message.body, exc.code, str(exc), now)])
@@ -260,24 +275,23 @@ class QueueConsumer:
     def _handle_one_by_one(self, messages: Sequence[Message]) -> None:
         """Put aside what the stage cannot take, and nothing beside it."""
         for message in messages:
-            for notice in _notices_of(message):
+            for notice in self._told_by(message):
                 try:
                     self._handle([notice])
                 except PlayerStateError:
                     raise
                 except Exception as exc:  # noqa: BLE001 - whatever it is, it is kept and told
-                    body, now = encode_notices([notice]), self._clock.now_ms()
+                    body, now = self._form.encode([notice]), self._clock.now_ms()
                     self._dead_letters.put([dead_message(self.name, body, "internal", repr(exc), now)])
+
+    def _told_by(self, message: Message) -> Sequence[Any]:
+        try:
+            return self._form.decode(message.body)
+        except InvalidUpdate:
+            return []  # it is a dead letter already
 
     def tell(self, report: Report) -> None:
         """Nothing that its stats do not say."""
-
-
-def _notices_of(message: Message) -> list[Notice]:
-    try:
-        return decode_notices(message.body)
-    except InvalidUpdate:
-        return []  # it is a dead letter already
 
 
 def dead_message(stage: Stage, body: bytes, code: str, reason: str, now: int) -> DeadLetter:

@@ -65,8 +65,12 @@ class History(msgspec.Struct, tag=True):
 
     player_id: str
     state_key: str | None
+    since: int | None
     before: int | None
+    outcome: str | None
+    producer: str | None
     limit: int
+    everywhere: bool
 
 
 class ListDeadLetters(msgspec.Struct, tag=True):

@@ -157,8 +157,17 @@ def _call(node: PlayerState, request: Request) -> Any:
             return node.get(player_id, state_key)
         case protocol.GetPlayer(player_id):
             return node.get_player(player_id)
-        case protocol.History(player_id, state_key, before, limit):
-            return node.history(player_id, state_key, before=before, limit=limit)
+        case protocol.History(player_id, state_key, since, before, outcome, producer, limit, everywhere):
+            return node.history(
+                player_id,
+                state_key,
+                since=since,
+                before=before,
+                outcome=outcome,
+                producer=producer,
+                limit=limit,
+                everywhere=everywhere,
+            )
         case protocol.ListDeadLetters(after, limit):
             return node.dead_letters(after=after, limit=limit)
         case protocol.SendAgain(letter_id):

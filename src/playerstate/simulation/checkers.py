@@ -1,6 +1,6 @@
 """What must hold of every run: pure functions of its history, each of which says what is wrong with it.
 
-They share no code with the stages. What each does not look at is said with it.
+They share no code with the stages; `rebuilt` tries what is made for users. What each does not look at is said with it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from playerstate.core.version_vector import covers, parse_vector
 from playerstate.simulation.elements import added_elements_stay
 from playerstate.simulation.erasing import epochs_of, erased, erased_keys
 from playerstate.simulation.history import Committed, Final, History, Sent, SimIdentity, identity_of
+from playerstate.simulation.rebuilding import rebuilt
 
 Checker: TypeAlias = Callable[[History], Iterator[str]]
 _Identity: TypeAlias = SimIdentity
@@ -222,6 +223,7 @@ CHECKERS: tuple[Checker, ...] = (
     graph_in_step,
     no_false_alarm,
     explained,
+    rebuilt,
     rights_come_back,
     erased,
     added_elements_stay,

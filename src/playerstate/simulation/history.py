@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from playerstate.core.findings import VERIFIER, Finding
-from playerstate.core.model import Cause, Key, Update
+from playerstate.core.model import Cause, Key, Transition, Update
 from playerstate.core.resolution import RESOLVER
 from playerstate.core.retirement import RETIRER
 from playerstate.core.schema import Schema
@@ -103,6 +103,8 @@ class History(msgspec.Struct):
     committed: list[Committed] = []
     recorded: list[Committed] = []
     """The causes that the audit of each region tells of."""
+    audits: dict[str, list[Transition]] = {}
+    """By region, all that its audit holds."""
     late: list[tuple[str, Key]] = []
     """Region and key where an old view arrived late at a cache that had lost a newer one: only verification tells."""
     findings: list[Finding] = []

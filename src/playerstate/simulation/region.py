@@ -22,12 +22,19 @@ from playerstate.core.model import Key
 from playerstate.core.schema import Schema
 from playerstate.core.suspicions import Suspicions
 from playerstate.ports.replication import Copies
-from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
+from playerstate.runtime.consumers import (
+    NOTICES_AND_DELIVERIES,
+    ApplyConsumer,
+    Consumer,
+    ProjectConsumer,
+    QueueConsumer,
+)
 from playerstate.runtime.regional import ResolveConsumer
 from playerstate.simulation.faults import Fate, Late, Mortal
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
+from playerstate.stages.deliveries import NoteDeliveries
 from playerstate.stages.inquiry import Inquiry
 from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
@@ -110,13 +117,16 @@ class SimRegion:
         self.accept = Accept(schema, stream, clock, Lanes(f"{self.name}.{self.boots}", 1))
         self.resolve = Resolve(schema, self.name, store, clock, retired=retired)
         groups = [Group(link_queue, Wants.EDGES), Group(audit_queue, Wants.EVERYTHING)]
-        self.apply = Apply(schema, self.name, store, letters, clock, kept_max=KEPT_MAX, retired=retired)
+        note = NoteDeliveries(self.name, audit_queue, clock)
+        self.apply = Apply(schema, self.name, store, letters, clock, kept_max=KEPT_MAX, retired=retired, note=note)
         project = Project(schema, self.name, store, cache, groups, clock, resolve=resolve_queue, retired=retired)
         self.consumers: dict[str, Consumer] = {
             "apply": ApplyConsumer(stream, checkpoints, self.apply, changes),
             "project": ProjectConsumer(changes, checkpoints, project),
             "link": QueueConsumer("link", link_queue, Link(schema, graph).handle, letters, clock),
-            "audit": QueueConsumer("audit", audit_queue, Record(audit).handle, letters, clock),
+            "audit": QueueConsumer(
+                "audit", audit_queue, Record(audit).handle, letters, clock, form=NOTICES_AND_DELIVERIES
+            ),
             "resolve": ResolveConsumer(resolve_queue, self.resolve, checkpoints, letters, clock, random=self._random),
         }
         for consumer in self.consumers.values():

@@ -255,10 +255,11 @@ class World:
                 versions = {owner: images.read(key.state_key, body).version for owner, body in rows.items()}
                 shown = cached.decoded() if cached else None
                 finals[key] = Final(rows, view.decoded(), shown, edges, versions)
+            audit = [told for player in PLAYERS for told in region.audit.history(player, limit=10**9)]
+            self.history.audits[name] = audit
             self.history.recorded += [
                 Committed(name, Key(told.player_id, told.state_key), cause, told.epoch)
-                for player in PLAYERS
-                for told in region.audit.history(player, limit=10**9)
+                for told in audit
                 for cause in told.causes
             ]
 

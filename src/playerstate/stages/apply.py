@@ -3,6 +3,7 @@
     stream -> [read the keys' rows, join, judge each update, write on condition] -> store
                      |
                      +-> dead letters
+                     +-> the audit's queue: what came again, or too late
 
 A batch's updates are judged in the order of the stream on working copies of the keys' rows. Rows that one update
 changes together are written together: they form a *group*, one transaction. Everything else of a key is one write. A
@@ -19,7 +20,7 @@ from typing import NamedTuple
 
 import structlog
 
-from playerstate.core.batch import Batch, Group, Item
+from playerstate.core.batch import Batch, Group, Idle, Item
 from playerstate.core.check import FUTURE_MAX_MS, Checker, check_not_from_the_future
 from playerstate.core.erasure import is_erasure
 from playerstate.core.model import DeadLetter, Key, Outcome, Status, Update
@@ -57,6 +58,7 @@ class _Done:
         self.labels: list[str] = []
         self.letters = 0
         self.rows_written = 0
+        self.idle: list[Idle] = []
 
 
 class Apply:
@@ -65,7 +67,7 @@ class Apply:
     So many working copies as `kept_max` says are kept from batch to batch instead of being read again. What is stale
     among them is found by the condition of its next write, as everywhere; but not other regions' rows: whoever takes
     those calls `forget_kept` when they have come. `retired` tells which regions are gone, and who is the heir of each:
-    an heir takes over rights before it judges what would spend them.
+    an heir takes over rights before it judges what would spend them. `note` is told of what did nothing.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Apply:
         *,
         kept_max: int = 0,
         retired: Callable[[], Mapping[str, str]] = dict,
+        note: Callable[[Sequence[Idle]], None] = lambda _: None,
     ) -> None:
         self._schema = schema
         self._region = region
@@ -91,6 +94,7 @@ class Apply:
         self._kept_bytes_at_most = 0
         self._forget = threading.Event()
         self._retired = retired
+        self._note = note
         self._inherited: Mapping[str, str] = {}
 
     def forget_kept(self) -> None:
@@ -111,6 +115,8 @@ class Apply:
         except BaseException:
             self._kept.clear()  # they have moved on, and nobody knows whether the store has
             raise
+        if done.idle:
+            self._note(done.idle)
         outcomes = Counter(done.labels)
         if dead := len(letters) + done.letters:
             outcomes[Status.DEAD] += dead
@@ -176,6 +182,7 @@ class Apply:
                 done.rows_written += len(group.writes)
                 self._kept_bytes_at_most += sum([len(write.new) for write in group.writes])
                 done.labels += map(_label, group.outcomes)
+                done.idle += group.idle
             else:
                 again += group.items
                 for replica in group.replicas:

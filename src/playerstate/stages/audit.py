@@ -1,10 +1,11 @@
-"""Audit: notices -> the history of every player."""
+"""Audit: notices, and what apply did nothing with -> the history of every player."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from playerstate.core.model import Key, Notice
+from playerstate.core.model import Delivery, Key, Notice
+from playerstate.core.told import Told
 from playerstate.core.views import transition_of
 from playerstate.ports.audit import Audit
 
@@ -18,8 +19,9 @@ class Record:
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
 
-    def handle(self, notices: Sequence[Notice]) -> int:
-        """Record what the notices tell; returns how many transitions that were. Raises `NotNow`."""
+    def handle(self, told: Sequence[Told]) -> int:
+        """Record what the notices tell, and deliveries; returns how many transitions that were. Raises `NotNow`."""
+        notices = [one for one in told if isinstance(one, Notice)]
         erased = [notice for notice in notices if notice.epoch]
         if erased:
             epochs: dict[Key, int] = {}
@@ -29,4 +31,7 @@ class Record:
         transitions = [transition for notice in notices if (transition := transition_of(notice))]
         if transitions:
             self._audit.append(transitions)
+        deliveries = [one for one in told if isinstance(one, Delivery)]
+        if deliveries:
+            self._audit.note(deliveries)
         return len(transitions)

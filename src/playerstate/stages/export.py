@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from playerstate.core.export import Export, ExportedKey, exported_row
 from playerstate.core.images import Images
-from playerstate.core.model import DeadLetter, Transition
+from playerstate.core.model import DeadLetter, Delivery, Transition
 from playerstate.core.schema import Schema
 from playerstate.ports.audit import Audit
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.graph import Graph
 from playerstate.ports.store import Store
+from playerstate.stages.history import History
 
 TRANSITIONS_MAX = 1_000
 TRANSITION_BYTES_MAX = 16 * 1024 * 1024
@@ -25,14 +26,14 @@ class Exporter:
     def __init__(self, schema: Schema, store: Store, audit: Audit, dead_letters: DeadLetters, graph: Graph) -> None:
         self._schema = schema
         self._store = store
-        self._audit = audit
+        self._history = History(audit)
         self._dead_letters = dead_letters
         self._graph = graph
         self._images = Images(schema, kept_max=0)
 
     def export(self, player_id: str, region: str, now: int) -> Export:
         """All of it but what is beyond the bounds of one answer, which says then where to go on."""
-        history, history_before = self._history(player_id)
+        history, deliveries, history_before = self._history_of(player_id)
         letters, letters_after = self._letters(player_id)
         keys, unknown = self._keys(player_id)
         labels = sorted({edge.label for edge in self._schema.edge_keys().values()})
@@ -48,6 +49,7 @@ class Exporter:
             history_before,
             letters_after,
             unknown,
+            deliveries,
         )
 
     def _keys(self, player_id: str) -> tuple[dict[str, ExportedKey], list[str]]:
@@ -62,16 +64,18 @@ class Exporter:
             exported[key.state_key] = ExportedKey(self._images.view(key, images.values()), rows)
         return exported, sorted(unknown)
 
-    def _history(self, player_id: str) -> tuple[list[Transition], int | None]:
+    def _history_of(self, player_id: str) -> tuple[list[Transition], list[Delivery], int | None]:
         found: list[Transition] = []
+        came: list[Delivery] = []
         before, size = None, 0
-        while len(found) < TRANSITIONS_MAX and size < TRANSITION_BYTES_MAX:
-            page = self._audit.history(player_id, before=before, limit=PAGE)
-            found += page
-            if len(page) < PAGE:
-                return found, None
-            before, size = page[-1].written_at, size + _bytes(page)
-        return found, before
+        while len(found) + len(came) < TRANSITIONS_MAX and size < TRANSITION_BYTES_MAX:
+            page = self._history.page(player_id, before=before, limit=PAGE, everywhere=False)
+            found += page.transitions
+            came += page.deliveries
+            if page.before is None:
+                return found, came, None
+            before, size = page.before, size + _bytes(page.transitions)
+        return found, came, before
 
     def _letters(self, player_id: str) -> tuple[list[DeadLetter], str | None]:
         found: list[DeadLetter] = []

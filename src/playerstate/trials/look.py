@@ -81,7 +81,7 @@ def _recorded(region: str, node: RemoteNode, players: Sequence[str]) -> list[Com
     recorded = [
         Committed(region, Key(player, transition.state_key), cause)
         for player in players
-        for transition in node.history(player, limit=HISTORY_MAX)
+        for transition in node.history(player, limit=HISTORY_MAX, everywhere=False).transitions
         for cause in transition.causes
     ]
     return sorted(recorded, key=lambda committed: (committed.key, committed.cause.n))

@@ -189,7 +189,7 @@ def _tell_of_conflict(scene: Scene, recorder: Recorder) -> None:
 
 def _joined(recorder: Recorder, key: Key) -> Transition | None:
     for name in recorder.names:
-        for transition in recorder.regions[name].service.history(*key):
+        for transition in recorder.regions[name].service.history(*key, everywhere=False).transitions:
             if transition.sides:
                 return transition
     return None

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from playerstate.backends.sqlite import deliveries as noted
 from playerstate.backends.sqlite.database import Database, insert_many
-from playerstate.core.model import Cause, Key, Side, Transition
+from playerstate.core.model import Cause, Delivery, Key, Side, Transition
 from playerstate.core.numbers import pack, unpack_extension
 
 _decode_causes = msgspec.msgpack.Decoder(list[Cause], ext_hook=unpack_extension).decode
@@ -22,14 +23,15 @@ _COLUMNS = (
 )
 _LATEST_FIRST = "ORDER BY written_at DESC, last DESC, state_key"
 _WRITTEN_AT = 5
+_EVER, _NEVER = -(2**63), 2**63 - 1
 _INSERT = f"INSERT INTO transitions ({_COLUMNS})"
 
 
 class SqliteAudit:
-    """An `Audit`."""
+    """An `Audit`. One that must be `there_already` is another node's, and only read."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path, "audit")
+    def __init__(self, path: Path, *, there_already: bool = False) -> None:
+        self._database = Database(path, "audit", there_already=there_already)
 
     def append(self, transitions: Sequence[Transition]) -> None:
         """Record transitions, all or none."""
@@ -57,38 +59,65 @@ class SqliteAudit:
                 rows = [row for row in rows if row[-1] >= erased.get(Key(row[0], row[1]), 0)]
             insert_many(connection, _INSERT, rows, suffix="ON CONFLICT DO NOTHING")
 
+    def note(self, deliveries: Sequence[Delivery]) -> None:
+        """Record deliveries that did nothing, all or none."""
+        told = list(deliveries)
+        with self._database.transaction() as connection:
+            noted.insert(connection, told, _epochs(connection, {delivery.player_id for delivery in told}))
+
     def erase(self, epochs: Mapping[Key, int]) -> int:
-        """Delete keys' transitions of lower epochs, now and whenever they come."""
+        """Delete keys' transitions and deliveries of lower epochs, now and whenever they come."""
         raised = dict(epochs)
         with self._database.transaction() as connection:
             known = _epochs(connection, {key.player_id for key in raised})
             rows = [(*key, epoch) for key, epoch in raised.items() if epoch > known.get(key, 0)]
             connection.executemany("INSERT OR REPLACE INTO epochs (player_id, state_key, epoch) VALUES (?, ?, ?)", rows)
-            delete = "DELETE FROM transitions WHERE player_id = ? AND state_key = ? AND epoch < ?"
-            return sum([connection.execute(delete, row).rowcount for row in rows])
+            delete = "DELETE FROM {} WHERE player_id = ? AND state_key = ? AND epoch < ?"
+            connection.executemany(delete.format("deliveries"), rows)
+            return sum([connection.execute(delete.format("transitions"), row).rowcount for row in rows])
 
     def history(
-        self, player_id: str, state_key: str | None = None, *, before: int | None = None, limit: int = 100
+        self,
+        player_id: str,
+        state_key: str | None = None,
+        *,
+        since: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
     ) -> list[Transition]:
         """A player's transitions, or one key's: the latest first."""
         where, parameters = "player_id = ?", [player_id]
         if state_key is not None:
             where += " AND state_key = ?"
             parameters.append(state_key)
-        until = 2**63 - 1 if before is None else before
+        until, start = _NEVER if before is None else before, _EVER if since is None else since
         sql = f"SELECT {_COLUMNS} FROM transitions WHERE {where} AND written_at < ? AND written_at >= ? {_LATEST_FIRST}"
-        rows = self._database.read(f"{sql} LIMIT ?", (*parameters, until, -(2**63), max(limit, 1)))
+        rows = self._database.read(f"{sql} LIMIT ?", (*parameters, until, start, max(limit, 1)))
         if len(rows) >= limit:  # the rest of the last one's millisecond too, or the next page would begin behind it
             rows = self._database.read(sql, (*parameters, until, rows[-1][_WRITTEN_AT]))
         return [_transition(row) for row in rows]
+
+    def deliveries(
+        self,
+        player_id: str,
+        state_key: str | None = None,
+        *,
+        since: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Delivery]:
+        """What came of a player's updates and did nothing: the latest first."""
+        until, start = _NEVER if before is None else before, _EVER if since is None else since
+        return noted.select(self._database, player_id, state_key, start, until, max(limit, 1))
 
     def count(self) -> int:
         """How many transitions are kept."""
         return int(self._database.read("SELECT count(*) FROM transitions")[0][0])
 
     def trim(self, before: int) -> int:
-        """Delete transitions written before a time."""
+        """Delete transitions and deliveries from before a time."""
         with self._database.transaction() as connection:
+            connection.execute("DELETE FROM deliveries WHERE judged_at < ?", (before,))
             return connection.execute("DELETE FROM transitions WHERE written_at < ?", (before,)).rowcount
 
     def close(self) -> None:

@@ -23,3 +23,18 @@ CREATE TABLE IF NOT EXISTS epochs (
     epoch     INTEGER NOT NULL,
     PRIMARY KEY (player_id, state_key)
 ) WITHOUT ROWID;
+
+-- Deliveries that did nothing, identified by the update and by its place on the region's stream. `body` is all of it.
+CREATE TABLE IF NOT EXISTS deliveries (
+    player_id TEXT NOT NULL,
+    state_key TEXT NOT NULL,
+    producer  TEXT NOT NULL,
+    sequence  INTEGER NOT NULL,
+    region    TEXT NOT NULL,
+    position  INTEGER NOT NULL,
+    place     INTEGER NOT NULL,
+    judged_at INTEGER NOT NULL,
+    epoch     INTEGER NOT NULL,
+    body      BLOB NOT NULL,
+    UNIQUE (player_id, state_key, producer, sequence, region, position, place)
+);
