@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
-from playerstate.core.answers import Accepted, Answer, Stats
+from playerstate.core.answers import Accepted, Alarm, Answer, Stats
 from playerstate.core.export import Export
 from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, Update, View
 from playerstate.core.schema import Schema
@@ -97,6 +97,10 @@ class PlayerState(Protocol):
 
     def stats(self) -> Stats:
         """What the node has done since it started."""
+        ...
+
+    def alarms(self) -> list[Alarm]:
+        """The alarms that fire, the critical ones first, as the node judged them in the last second or so."""
         ...
 
     def close(self) -> None:

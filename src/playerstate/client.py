@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from playerstate.api import AnyUpdate, PlayerState
-from playerstate.core.answers import Accepted, Answer, Rejected, Stats
+from playerstate.core.answers import Accepted, Alarm, Answer, Rejected, Stats
 from playerstate.core.export import Export
 from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, View
 from playerstate.core.schema import Schema
@@ -151,6 +151,10 @@ class RemoteNode(PlayerState):
     def stats(self) -> Stats:
         """What the node has done since it started."""
         return self._call(protocol.GetStats(), Stats)
+
+    def alarms(self) -> list[Alarm]:
+        """The alarms that fire."""
+        return self._call(protocol.GetAlarms(), list[Alarm])
 
     def close(self) -> None:
         """Let go of the connections; the node runs on."""

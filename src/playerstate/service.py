@@ -10,7 +10,7 @@ import msgspec
 
 from playerstate.api import AnyUpdate, PlayerState
 from playerstate.core import producers
-from playerstate.core.answers import Accepted, Answer, Stats
+from playerstate.core.answers import Accepted, Alarm, Answer, Stats
 from playerstate.core.check import check_player_id, unknown_key
 from playerstate.core.export import Export
 from playerstate.core.images import Images
@@ -218,6 +218,10 @@ class Service(PlayerState):
     def stats(self) -> Stats:
         """What the node has done since it started."""
         return self._stats()
+
+    def alarms(self) -> list[Alarm]:
+        """The alarms that fire."""
+        return self._stats().alarms
 
     def close(self) -> None:
         """Stop the node."""

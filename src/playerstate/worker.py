@@ -47,7 +47,7 @@ def main(role: Role, folder: Path, region: str, cache_url: str, regional: str, l
         parts = FolderParts.open(folder, cache_url, regional=bool(regional))
     except (InvariantViolated, StartRefused) as exc:
         name: Stage = "apply" if role is Role.APPLY else "project"
-        halted = Report(alive=False, stages={name: StageStats(last_error=str(exc))})
+        halted = Report(alive=False, stages={name: StageStats(last_error=str(exc), halted=True)})
         os.write(reports, msgspec.json.encode(halted) + b"\n")
         sys.exit(HALTED)
     schema = load_schema((folder / SCHEMA_FILE).read_bytes())

@@ -52,6 +52,8 @@ class Report(msgspec.Struct):
     applied_to: int = 0
     freshness_ms: dict[str, int] = msgspec.field(default_factory=dict)
     links: dict[str, int] = msgspec.field(default_factory=dict)
+    freshness_sum_ms: int = 0
+    conflicts_resolved: int = 0
 
 
 class Consumer(Protocol):
@@ -200,6 +202,7 @@ class ProjectConsumer:
     def tell(self, report: Report) -> None:
         """Freshness."""
         report.freshness_ms = self.freshness.buckets()
+        report.freshness_sum_ms = self.freshness.sum_ms
 
 
 def _left_alone_name(state_key: str) -> str:

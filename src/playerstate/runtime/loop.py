@@ -56,7 +56,7 @@ class Loop:
             try:
                 taken = self.consumer.step()
             except InvariantViolated as exc:
-                stats.last_error = str(exc)
+                stats.halted, stats.last_error = True, str(exc)
                 log.critical("a stage has stopped", stage=self.consumer.name, error=str(exc))
                 return
             except Exception as exc:

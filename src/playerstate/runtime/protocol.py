@@ -128,6 +128,10 @@ class GetStats(msgspec.Struct, tag=True):
     """`stats`."""
 
 
+class GetAlarms(msgspec.Struct, tag=True):
+    """`alarms`."""
+
+
 class GetSchema(msgspec.Struct, tag=True):
     """`schema`."""
 
@@ -148,6 +152,7 @@ Request: TypeAlias = (
     | ShortestPath
     | Drain
     | GetStats
+    | GetAlarms
     | GetSchema
 )
 
