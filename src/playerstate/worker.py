@@ -19,7 +19,7 @@ import structlog
 from playerstate.core.answers import StageStats
 from playerstate.core.model import Stage
 from playerstate.core.schema import load_schema
-from playerstate.errors import InvariantViolated, PlayerStateError, StartRefused
+from playerstate.errors import InvariantViolated, PlayerStateError, StartRefused, described
 from playerstate.folder import SCHEMA_FILE
 from playerstate.neighbourhood import Neighbourhood
 from playerstate.runtime.collector import calm_collector
@@ -90,7 +90,7 @@ def _report_until(ended: threading.Event, crew: Crew, pipe: int) -> None:
         except BrokenPipeError:
             return
         except PlayerStateError as exc:
-            log.warning("a report could not be made", error=str(exc))
+            log.warning("a report could not be made", error=described(exc))
 
 
 def _nothing() -> None:

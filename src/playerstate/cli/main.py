@@ -23,6 +23,7 @@ from playerstate.cli.replay import replay
 from playerstate.cli.restore import restore
 from playerstate.cli.send import send
 from playerstate.cli.serve import serve
+from playerstate.cli.status import alarms, metrics, status
 from playerstate.errors import PlayerStateError
 
 PROGRAM = "playerstate"
@@ -74,6 +75,9 @@ app.command(context_settings={"ignore_unknown_options": True})(send)  # so that 
 app.command()(get)
 app.command()(watch)
 app.command()(history)
+app.command()(status)
+app.command()(alarms)
+app.command()(metrics)
 app.command()(replay)
 app.command()(demo)
 app.command()(bench)

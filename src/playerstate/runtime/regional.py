@@ -153,7 +153,7 @@ class ResolveConsumer:
     def _tell(self, overspent: Mapping[Key, Mapping[str, int]]) -> None:
         """Put what is below its minimum where an operator finds it, once a key."""
         for key, below in overspent.items():
-            log.warning("more was spent than there was", key=key.state_key, below=sum(below.values()))
+            log.warning("more was spent than there was", state_key=key.state_key)
             body, how_far = encode_call(key), ", ".join(f"{item or 'it'} by {n}" for item, n in below.items())
             reason = f"{key} is below its minimum ({how_far}): a retired region had spent what nobody knew of"
             self._put_aside(body, "overspent", reason, key)

@@ -29,6 +29,7 @@ from playerstate.core.wire import convert_update, decode_json_update, encode_rec
 from playerstate.errors import InvalidUpdate, NotNow, SlowDown
 from playerstate.ports.clock import Clock
 from playerstate.ports.stream import NewRecord, Stream
+from playerstate.stages.told import tell_answers, tells_updates
 
 UPDATE_BYTES_MAX = 65_536
 RECORD_BYTES_MAX = 262_144
@@ -176,6 +177,8 @@ class Accept:
             raise SlowDown("too many updates wait to be applied", retry_after_s=1.0)
 
     def _count(self, answers: Sequence[Answer]) -> None:
+        if tells_updates():
+            tell_answers(answers)
         rejected = [answer.code for answer in answers if isinstance(answer, Rejected)]
         with self._counting:
             self._accepted += len(answers) - len(rejected)

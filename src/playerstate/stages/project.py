@@ -164,7 +164,7 @@ class Project:
             second = self._cache.put(again)
             wrong = [v for v, answer in zip(again, second, strict=True) if answer is Put.CONCURRENT]
             for view in wrong:
-                log.error("the cache held a view that no row explains", key=view.state_key, version=view.version)
+                log.error("the cache held a view that no row explains", state_key=view.state_key, version=view.version)
             if wrong:
                 self._cache.replace(wrong)
             answers = [*answers, *second]
