@@ -12,8 +12,9 @@ from playerstate.core.answers import Stats, VerificationStats
 KEPT_S = 600.0
 KEPT_EVERY_S = 5.0
 """Looks are kept this far apart, so that 10 minutes of them are some 120."""
-FAILING_PAUSE_MAX_S = 15.0
-"""Failures further apart than this are not one run of them: a stage that fails tries again within 5 s."""
+FAILING_PAUSE_MAX_S = 30.0
+"""Failures further apart than this are not one run of them: a stage that fails tries again within 5 s, or when the
+message that it failed on comes again, after 20 s."""
 
 FED_BY_OTHERS = frozenset(("replicate", "resolve"))
 """Stages of which something may wait without their being stuck: a way may be cut, a conflict is left alone at first."""

@@ -94,7 +94,7 @@ class _Pages:
             self._asking.release()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        if environ["REQUEST_METHOD"] != "GET":
             return _text(start_response, "405 Method Not Allowed", "only GET\n")
         try:
             with self._asking:
