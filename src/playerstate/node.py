@@ -36,7 +36,7 @@ from playerstate.runtime.logs import log_to_stderr
 from playerstate.runtime.socket_server import SocketServer
 from playerstate.runtime.vitals import Vitals
 from playerstate.service import Parts, Service
-from playerstate.settings import SettingsFile
+from playerstate.settings import SettingsFile, thresholds
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.wiring import FolderParts, consumers
 from playerstate.workers import CrewHandle, WorkerProcess
@@ -107,9 +107,7 @@ class Node:
             self._crews: dict[Role, CrewHandle] = {}
             self._start_crews(path, options, graph, opened)
             self._accept = self._make_accept()
-            self._alarming = Alarming(
-                self._figures, lambda: msgspec.structs.asdict(self._settings.current().alarms), self._clock
-            )
+            self._alarming = Alarming(self._figures, lambda: thresholds(self._settings.current()), self._clock)
             self._alarming.look()
             self._supervisor = threading.Thread(target=self._supervise, name="playerstate-supervisor", daemon=True)
             self._supervisor.start()

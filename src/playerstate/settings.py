@@ -19,6 +19,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 import structlog
+from msgspec.structs import asdict, replace
 
 from playerstate.errors import StartRefused
 
@@ -106,6 +107,12 @@ def parse_settings(text: str) -> Settings:
         return msgspec.convert(tomllib.loads(text), Settings, strict=True)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as exc:
         raise StartRefused(f"The settings are wrong: {exc}") from exc
+
+
+def thresholds(settings: Settings) -> dict[str, float]:
+    """Where alarms fire, by name. What is switched off is not idle."""
+    alarms = settings.alarms if settings.verification.enabled else replace(settings.alarms, verification_idle_s=0)
+    return asdict(alarms)
 
 
 class SettingsFile:

@@ -59,6 +59,8 @@ class Watched(NamedTuple):
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     """One that looks often."""
     monkeypatch.setattr(alarming, "LOOK_EVERY_S", 0.0)
+    usage = shutil.disk_usage(tmp_path)._replace(total=10**12, free=5 * 10**11)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     folder = tmp_path / "data"
     with Node(folder, options=Options(workers="thread")) as node, MetricsServer(0, [node]) as server:
         yield Watched(node, folder, server)
@@ -104,12 +106,12 @@ def test_a_disk_that_is_nearly_full(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Critical, before it is full; room ends it."""
-    usage = shutil.disk_usage(watched.folder)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(total=10**12, free=10**8))
+    well = shutil.disk_usage(watched.folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: well._replace(free=10**8))
     wait_until(lambda: names(watched) == {"disk_share", "disk_bytes"}, "they fire")
     code, alarms = watched.command(capsys)
     assert (code, {alarm["severity"] for alarm in alarms}) == (1, {"critical"})
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(total=10**12, free=9 * 10**11))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: well)
     wait_until(lambda: not names(watched), "they end")
 
 

@@ -32,7 +32,7 @@ def status(
 def alarms(*, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Show the alarms that fire on the running node, and what to do about each. The exit code is 1 if there are any.
 
-    Example: playerstate alarms
+    Example: playerstate alarms --data ./data
     """
     from playerstate.cli.opening import running_node
     from playerstate.cli.status_view import show_alarms

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import structlog
 
-from playerstate.errors import described
+from playerstate.errors import PlayerStateError, described
 
 
 class LogStyle(NamedTuple):
@@ -82,10 +82,15 @@ def _traceback_of(exc_info: structlog.typing.ExcInfo) -> str:
     lines: list[str] = []
     error: BaseException | None = exc_info[1]
     while error is not None:
-        here = [*traceback.format_tb(error.__traceback__), f"{type(error).__name__}: {described(error)}\n"]
+        here = [*traceback.format_tb(error.__traceback__), f"{_named(error)}\n"]
         lines = here + lines
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return "".join(lines).rstrip()
+
+
+def _named(error: BaseException) -> str:
+    name = type(error).__name__
+    return f"{name}: {described(error)}" if isinstance(error, PlayerStateError) else name
 
 
 def log_to_stderr() -> None:
