@@ -28,6 +28,7 @@ from playerstate.node import Node, Options
 from playerstate.ports.stream import NewRecord
 from playerstate.runtime import alarming, logs
 from playerstate.runtime.logs import LogStyle, configure_logging
+from playerstate.stages.project import Project
 from playerstate.workload import life
 from playerstate.workload.life import Life
 
@@ -77,6 +78,12 @@ def cruel_day(folder: Path, load: Iterator[Update], monkeypatch: pytest.MonkeyPa
     def failing_flag(*_: object) -> Any:
         raise KeyError(f"{player} {AMOUNT}")
 
+    def failing_project(*_: object) -> Any:
+        monkeypatch.setattr(Project, "handle", handle)
+        raise InvalidUpdate(f"Expected a whole number, got {player} {AMOUNT}", code="bad_number")
+
+    handle = Project.handle
+    monkeypatch.setattr(Project, "handle", failing_project)
     monkeypatch.setattr(LadybugGraph, "sync", failing_sync)
     monkeypatch.setattr(Flag, "apply", failing_flag)
     with Node(folder, options=Options(workers="thread")) as node:
@@ -123,6 +130,7 @@ def test_nothing_of_players_is_logged_above_debug(
         "an alarm fires",
     ):
         assert event in told, event
+    assert "InvalidUpdate (bad_number)" in told, "an error of a client's input is told by its code"
     assert "KeyError" in told, "a traceback says what kind of fault it was"
     assert "failing_flag" in told, "and where"
     shown = [line for line in told.splitlines() if SECRET in line or str(AMOUNT) in line or f"{AMOUNT:,}" in line]

@@ -139,23 +139,34 @@ def test_a_caller_who_is_silent_for_long_gives_its_place_back(monkeypatch: pytes
         assert get(server, "/metrics")[0] == 200
 
 
-def test_closing_waits_for_the_answer_that_is_being_made(nodes: list[Node]) -> None:
+def test_closing_waits_for_the_answer_that_is_being_made() -> None:
     """Once it is closed no node is asked for anything: its files may be closed by then."""
-    asked, go_on, done = threading.Event(), threading.Event(), threading.Event()
+    asked, go_on, closed = threading.Event(), threading.Event(), threading.Event()
 
     def tell() -> None:
         asked.set()
         assert go_on.wait(LIMIT_S)
-        done.set()
 
     server = MetricsServer(0, [Node("eu", tell)])
-    caller = threading.Thread(target=lambda: get(server, "/health") and get(server, "/metrics"))
+    caller = threading.Thread(target=lambda: get(server, "/alarms"))
     caller.start()
     assert asked.wait(LIMIT_S)
-    closing = threading.Thread(target=server.close)
+    closing = threading.Thread(target=lambda: (server.close(), closed.set()))
     closing.start()
-    assert not done.is_set()
+    assert not closed.wait(0.5)
     go_on.set()
-    closing.join(LIMIT_S)
-    assert done.is_set()
+    assert closed.wait(LIMIT_S)
+    closing.join()
     caller.join(LIMIT_S)
+
+
+def test_who_was_let_in_before_the_close_and_asks_after_it() -> None:
+    """Is told that the node stops, which is not asked any more."""
+    asked: list[int] = []
+    pages = metrics_server._Pages([Node("eu", lambda: asked.append(1))])
+    said: list[str] = []
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/alarms"}
+    pages(environ, lambda status, _: said.append(status))
+    pages.close()
+    pages(environ, lambda status, _: said.append(status))
+    assert (said, len(asked)) == (["200 OK", "503 Service Unavailable"], 1)
