@@ -139,6 +139,12 @@ def test_a_stage_that_processes_nothing() -> None:
     assert watched.names(apply(processed=6, lag=3)) == []
 
 
+def test_what_waits_for_its_time_is_not_stuck() -> None:
+    """A way that is cut, a conflict that is left alone for a while: they have alarms of their own, or none."""
+    waiting = {name: StageStats(lag=60_000) for name in ("replicate", "verify")} | {"resolve": StageStats(lag=9)}
+    assert Watched().names(stats(stages=waiting), for_s=200) == []
+
+
 def test_a_stage_that_is_slow_is_not_stuck() -> None:
     """One step every half a minute is progress, however long it goes on."""
     watched = Watched()

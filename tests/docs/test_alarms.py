@@ -34,6 +34,6 @@ def test_every_alarm_is_told_of() -> None:
     ]
 
 
-def test_thresholds_have_their_units_last() -> None:
-    """And are numbers that can be compared; none is below nothing."""
+def test_no_alarm_is_switched_off_unless_somebody_does_it() -> None:
+    """Every threshold has a default at which its alarm can fire."""
     assert all(value > 0 for value in msgspec.structs.asdict(Alarms()).values())

@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -14,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from playerstate.cli import console
-from playerstate.core.answers import Alarm, Stats
+from playerstate.core.answers import Alarm, StageStats, Stats
+from playerstate.core.model import Stage
 from playerstate.metrics import samples_of
 from playerstate.runtime.freshness import quantile
 
@@ -91,15 +93,16 @@ def _alarms(alarms: Sequence[Alarm]) -> Table:
 
 def _stages(stats: Stats) -> Table:
     rows = [
-        [name, f"{stage.processed:,}", f"{stage.lag:,}", f"{stage.failures:,}", _state(stage.halted, stage.last_error)]
-        for name, stage in stats.stages.items()
+        [f"{name} HALTED" if of.halted else name, f"{of.processed:,}", f"{of.lag:,}", f"{of.failures:,}"]
+        for name, of in _in_order(stats)
     ]
-    return console.made_table(["stage", "processed", "waiting", "failures", "last error"], rows)
+    return console.made_table(["stage", "processed", "waiting", "failures"], rows)
 
 
-def _state(halted: bool, last_error: str) -> str:
-    error = console.shortened(last_error, 60)
-    return f"HALTED: {error}" if halted else error or "-"
+def _in_order(stats: Stats) -> list[tuple[str, StageStats]]:
+    """The stages as an update meets them."""
+    order = get_args(Stage)
+    return sorted(stats.stages.items(), key=lambda item: order.index(item[0]))
 
 
 def _counts(what: str, counts: Mapping[str, int]) -> Table:
@@ -128,6 +131,7 @@ def _figures(stats: Stats) -> Table:
         ["clocks", f"senders ahead {stats.accept.senders_ahead_s:.1f} s, set by {process.clock_jump_s:.1f} s"],
         ["started again", f"cache {process.cache_restarts:,}, workers {process.worker_restarts:,}"],
     ]
+    rows += [[f"last error of {name}", of.last_error] for name, of in _in_order(stats) if of.last_error]
     return console.made_table(["", ""], rows)
 
 

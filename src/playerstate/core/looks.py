@@ -16,8 +16,9 @@ FAILING_PAUSE_MAX_S = 30.0
 """Failures further apart than this are not one run of them: a stage that fails tries again within 5 s, or when the
 message that it failed on comes again, after 20 s."""
 
-FED_BY_OTHERS = frozenset(("replicate", "resolve"))
-"""Stages of which something may wait without their being stuck: a way may be cut, a conflict is left alone at first."""
+MAY_WAIT = frozenset(("replicate", "resolve", "verify"))
+"""Stages of which something may wait without their being stuck: a way may be cut, a conflict is left alone at first, a
+change is looked at when it is old enough."""
 
 
 class Seen(NamedTuple):
@@ -80,7 +81,7 @@ class Looks:
                 "stage", name, at_s, moved=not stage.lag or _processed(before, name) != stage.processed
             )
             for name, stage in stats.stages.items()
-            if name not in FED_BY_OTHERS
+            if name not in MAY_WAIT
         }
         ways = {
             source: self._still_for("way", source, at_s, moved=not waits or waits < before.links.get(source, waits))

@@ -52,6 +52,12 @@ def _of_node(measure: Callable[[Seen], float | None]) -> Callable[[Seen], Measur
     return measured
 
 
+def _waiting(seen: Seen) -> Measures:
+    """What waits for stages, but for those that have alarms of their own for it."""
+    own = ("replicate", "verify")
+    return {name: stage.lag for name, stage in seen.now.stages.items() if name not in own}
+
+
 def _refused_for_rights(stats: Stats) -> float:
     return stats.outcomes.get("refused:rights_elsewhere", 0)
 
@@ -105,7 +111,7 @@ RULES = (
         "stage_behind",
         "stage_lag_inputs",
         WARNING,
-        lambda seen: {name: stage.lag for name, stage in seen.now.stages.items() if name != "replicate"},
+        _waiting,
         "{value} inputs wait for {subject}",
         "More comes than it can take: send less, or give the machine more; at 200,000 accept asks senders to slow down",
         for_s=10.0,
