@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
 from playerstate.core.amendment import Amendment
-from playerstate.core.answers import Accepted, Answer, Compared, Stats
+from playerstate.core.answers import Accepted, Alarm, Answer, Compared, Stats
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
 from playerstate.core.history import HistoryPage
@@ -145,6 +145,10 @@ class PlayerState(Protocol):
 
     def stats(self) -> Stats:
         """What the node has done since it started."""
+        ...
+
+    def alarms(self) -> list[Alarm]:
+        """The alarms that fire, the critical ones first, as the node judged them in the last second or so."""
         ...
 
     def close(self) -> None:

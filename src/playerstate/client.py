@@ -14,7 +14,7 @@ import msgspec
 
 from playerstate.api import AnyUpdate, PlayerState
 from playerstate.core.amendment import Amendment
-from playerstate.core.answers import Accepted, Answer, Compared, Rejected, Stats
+from playerstate.core.answers import Accepted, Alarm, Answer, Compared, Rejected, Stats
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
 from playerstate.core.history import HistoryPage
@@ -186,6 +186,10 @@ class RemoteNode(PlayerState):
     def stats(self) -> Stats:
         """What the node has done since it started."""
         return self._call(protocol.GetStats(), Stats)
+
+    def alarms(self) -> list[Alarm]:
+        """The alarms that fire."""
+        return self._call(protocol.GetAlarms(), list[Alarm])
 
     def close(self) -> None:
         """Let go of the connections; the node runs on."""

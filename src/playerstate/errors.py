@@ -92,3 +92,14 @@ class RegionRefused(StartRefused):
 
 class FolderInUse(StartRefused):
     """Another node runs on the folder."""
+
+
+def described(error: BaseException) -> str:
+    """An error as it may stand in a log: what it is, and what it says only where that holds nothing of players.
+
+    The words of an `InvalidUpdate` may quote what a client sent, those of other packages' errors anything; those of
+    the others here name parts, stages, regions, keys of the schema, and never a player.
+    """
+    if isinstance(error, InvalidUpdate):
+        return f"InvalidUpdate ({error.code})"
+    return str(error) if isinstance(error, PlayerStateError) else type(error).__name__

@@ -25,16 +25,18 @@ from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.core.answers import StageStats, Stats
 from playerstate.core.model import Stage
 from playerstate.deployment import Deployment
-from playerstate.errors import PlayerStateError, StartRefused, Unavailable
+from playerstate.errors import PlayerStateError, StartRefused, Unavailable, described
 from playerstate.folder import FOLDER_FILE, DataFolder, read_about
 from playerstate.neighbourhood import Neighbourhood, is_regional
+from playerstate.runtime.alarming import Alarming
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import KEPT_AFTER_USE, Report, dead_message
 from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.logs import log_to_stderr
 from playerstate.runtime.socket_server import SocketServer
+from playerstate.runtime.vitals import Vitals
 from playerstate.service import Parts, Service
-from playerstate.settings import SettingsFile
+from playerstate.settings import SettingsFile, thresholds
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.history import NOBODY
 from playerstate.wiring import FolderParts, consumers, verified, verify_once
@@ -74,6 +76,7 @@ class Node:
             opened.callback(folder.close)
             self._settings = SettingsFile(path)
             self._clock = deployment.clock_of(folder.region) if deployment else SystemClock()
+            self._vitals = Vitals(path, self._clock)
             self.schema = folder.schema(schema_text)
             self.region = folder.region
             self._valkey: ValkeyServer | None = None
@@ -104,6 +107,9 @@ class Node:
             opened.callback(graph.close)
             self._crews: dict[Role, CrewHandle] = {}
             self._start_crews(path, options, graph, opened)
+            self._accept = self._make_accept()
+            self._alarming = Alarming(self._figures, lambda: thresholds(self._settings.current()), self._clock)
+            self._alarming.look()
             self._supervisor = threading.Thread(target=self._supervise, name="playerstate-supervisor", daemon=True)
             self._supervisor.start()
             opened.callback(self._stop_supervisor)
@@ -135,7 +141,10 @@ class Node:
         return self._deployment is not None and self.region in self._deployment.plan().retired()
 
     def stats(self) -> Stats:
-        """What the node has done since it started."""
+        """What the node has done since it started, and which alarms fire."""
+        return msgspec.structs.replace(self._figures(), alarms=self._alarming.current())
+
+    def _figures(self) -> Stats:
         parts = self._parts
         reports = {role: crew.report() for role, crew in self._crews.items()}
         stages = {name: stats for report in reports.values() for name, stats in report.stages.items()}
@@ -155,7 +164,11 @@ class Node:
             parts.dead_letters.count(),
             reports[Role.APPLY].rows_written,
             links,
-            verification,
+            verification=verification,
+            accept=self._accept.stats(),
+            process=self._vitals.stats(worker_restarts=sum(crew.restarts for crew in self._crews.values())),
+            conflicts_resolved=reports[Role.APPLY].conflicts_resolved,
+            freshness_sum_ms=reports[Role.FOLLOW].freshness_sum_ms,
         )
 
     def close(self) -> None:
@@ -177,26 +190,28 @@ class Node:
             parts.findings,
         )
 
-    def _make_service(self) -> Service:
+    def _make_accept(self) -> Accept:
         parts = self._parts
         lanes = Lanes(f"{self.region}.{parts.stream.stream_id}", (parts.stream.head() + 1) * SEQUENCES_PER_RECORD)
-        accept = Accept(
+        return Accept(
             self.schema,
             parts.stream,
             self._clock,
             lanes,
             applied=lambda: self._crews[Role.APPLY].report().applied_to,
         )
+
+    def _make_service(self) -> Service:
         return Service(
             self.schema,
             self.parts,
-            accept,
+            self._accept,
             stats=self.stats,
             verify_once=verify_once(
                 self.schema,
                 self.region,
-                verified(parts, self.parts.graph, self._around),
-                parts.findings,
+                verified(self._parts, self.parts.graph, self._around),
+                self._parts.findings,
                 self._clock,
             ),
             on_accepted=self._crews[Role.APPLY].wake,
@@ -237,12 +252,13 @@ class Node:
             threads(Role.APPLY, follow.wake)
 
     def _supervise(self) -> None:
-        """Restart what has died, and let go of what every consumer has processed."""
+        """Restart what has died, let go of what every consumer has processed, and judge the alarms."""
         since_trim = 0.0
         while not self._closing.wait(SUPERVISE_EVERY_S):
             since_trim += SUPERVISE_EVERY_S
             try:
                 if self._valkey is not None and self._valkey.ensure_running():
+                    self._vitals.cache_restarts += 1
                     log.warning("the cache had died and was started again")
                 for crew in self._crews.values():
                     crew.ensure_running()
@@ -250,15 +266,17 @@ class Node:
                     since_trim = 0.0
                     self._parts.stream.trim(self._parts.checkpoints.load("apply") - KEPT_AFTER_USE)
                     self._collect_dead_messages()
+                    self._vitals.trimmed()
             except PlayerStateError as exc:
-                log.warning("the supervisor tries again", error=str(exc))
+                log.warning("the supervisor tries again", error=described(exc))
+            self._alarming.look()
 
     def _claim_cache(self, marker: str) -> None:
         """Refuse a cache that shows another folder's state. One that is away can be claimed at the next start."""
         try:
             self._parts.cache.claim(marker)
         except Unavailable as exc:
-            log.warning("the cache does not answer; the store answers until it does", error=str(exc))
+            log.warning("the cache does not answer; the store answers until it does", error=described(exc))
 
     def _distrust_checkpoints(self) -> None:
         """A consumer beyond the end of its log has come from another log: somebody has removed the file."""

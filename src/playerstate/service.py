@@ -11,7 +11,7 @@ import msgspec
 from playerstate.api import AnyUpdate, PlayerState
 from playerstate.core import producers
 from playerstate.core.amendment import Amendment
-from playerstate.core.answers import Accepted, Answer, Compared, Stats
+from playerstate.core.answers import Accepted, Alarm, Answer, Compared, Stats
 from playerstate.core.check import check_player_id, unknown_key
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
@@ -267,6 +267,10 @@ class Service(PlayerState):
     def stats(self) -> Stats:
         """What the node has done since it started."""
         return self._stats()
+
+    def alarms(self) -> list[Alarm]:
+        """The alarms that fire."""
+        return self._stats().alarms
 
     def close(self) -> None:
         """Stop the node."""

@@ -15,9 +15,11 @@ from __future__ import annotations
 import threading
 import tomllib
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import msgspec
 import structlog
+from msgspec.structs import asdict, replace
 
 from playerstate.errors import StartRefused
 
@@ -58,11 +60,45 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream_hours: float = 24.0
 
 
+Threshold: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+"""Where an alarm fires; 0 switches it off."""
+
+
+class Alarms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where alarms fire, see `core.rules`: at these values and beyond them, or, of what is free, at these and below.
+
+    At 0 an alarm is switched off.
+    """
+
+    stage_halted: Threshold = 1
+    stage_stuck_s: Threshold = 60
+    stage_failing_s: Threshold = 30
+    stage_lag_inputs: Threshold = 50_000
+    findings_open: Threshold = 1
+    findings_per_10_min: Threshold = 1
+    verification_shed_per_min: Threshold = 1_000
+    verification_idle_s: Threshold = 120
+    dead_letters: Threshold = 1
+    dead_letters_per_10_min: Threshold = 10
+    dead_letters_oldest_days: Threshold = 7
+    rights_refused_per_min: Threshold = 100
+    conflicts_per_min: Threshold = 1_000
+    way_stuck_s: Threshold = 60
+    way_lag_changes: Threshold = 100_000
+    clock_skew_s: Threshold = 5
+    disk_free_share: Threshold = 0.05
+    disk_free_bytes: Threshold = 1_000_000_000
+    cache_restarts_per_10_min: Threshold = 1
+    worker_restarts_per_10_min: Threshold = 1
+    untrimmed_s: Threshold = 300
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings."""
 
     verification: Verification = Verification()
     retention: Retention = Retention()
+    alarms: Alarms = Alarms()
 
 
 def parse_settings(text: str) -> Settings:
@@ -71,6 +107,12 @@ def parse_settings(text: str) -> Settings:
         return msgspec.convert(tomllib.loads(text), Settings, strict=True)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as exc:
         raise StartRefused(f"The settings are wrong: {exc}") from exc
+
+
+def thresholds(settings: Settings) -> dict[str, float]:
+    """Where alarms fire, by name. What is switched off is not idle."""
+    alarms = settings.alarms if settings.verification.enabled else replace(settings.alarms, verification_idle_s=0)
+    return asdict(alarms)
 
 
 class SettingsFile:

@@ -19,7 +19,7 @@ import structlog
 from playerstate.core.answers import StageStats
 from playerstate.core.model import Stage
 from playerstate.core.schema import load_schema
-from playerstate.errors import InvariantViolated, PlayerStateError, StartRefused
+from playerstate.errors import InvariantViolated, PlayerStateError, StartRefused, described
 from playerstate.folder import SCHEMA_FILE
 from playerstate.neighbourhood import Neighbourhood
 from playerstate.runtime.collector import calm_collector
@@ -47,7 +47,7 @@ def main(role: Role, folder: Path, region: str, cache_url: str, regional: str, l
         parts = FolderParts.open(folder, cache_url, regional=bool(regional))
     except (InvariantViolated, StartRefused) as exc:
         name: Stage = "apply" if role is Role.APPLY else "project"
-        halted = Report(alive=False, stages={name: StageStats(last_error=str(exc))})
+        halted = Report(alive=False, stages={name: StageStats(last_error=str(exc), halted=True)})
         os.write(reports, msgspec.json.encode(halted) + b"\n")
         sys.exit(HALTED)
     schema = load_schema((folder / SCHEMA_FILE).read_bytes())
@@ -90,7 +90,7 @@ def _report_until(ended: threading.Event, crew: Crew, pipe: int) -> None:
         except BrokenPipeError:
             return
         except PlayerStateError as exc:
-            log.warning("a report could not be made", error=str(exc))
+            log.warning("a report could not be made", error=described(exc))
 
 
 def _nothing() -> None:

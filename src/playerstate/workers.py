@@ -30,7 +30,9 @@ log = structlog.get_logger(__name__)
 
 
 class CrewHandle(Protocol):
-    """A crew, here or in another process."""
+    """A crew, here or in another process. `restarts` is how often it has died and been started again."""
+
+    restarts: int
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -59,6 +61,7 @@ class WorkerProcess:
         self._doorbell = Doorbell(doorbell_path(folder, role))
         self._report = first
         self._not_before = 0.0
+        self.restarts = 0
         self.process = self._start()
 
     def wake(self) -> None:
@@ -77,6 +80,7 @@ class WorkerProcess:
             self._not_before = time.monotonic() + RESTART_PAUSE_S
             log.error("a worker has died and is started again", role=self._role, exit_code=self.process.returncode)
             self._hang_up()
+            self.restarts += 1
             self.process = self._start()
 
     def stop(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from playerstate.core.answers import Accepted, Rejected
+from playerstate.core.check import FUTURE_MAX_MS
 from playerstate.core.wire import decode_record
 from playerstate.errors import InvalidUpdate, OutcomeUnknown, SlowDown, Unavailable
 from playerstate.stages.accept import LAG_MAX, RECORD_BYTES_MAX, Accept, Lanes
@@ -115,3 +116,30 @@ def test_calls_at_the_same_time_use_different_producers() -> None:
         assert (first.next_sequence, second.next_sequence) == (7, 7)
     with lanes.borrow() as again:
         assert again in (first, second)
+
+
+def test_answers_are_counted() -> None:
+    """What was accepted, what was rejected by its code, and calls that were asked to slow down."""
+    world = World()
+    world.accept.handle([gold(), b"{", {"ops": []}, gold()])
+    world.accept.handle([b"{"])
+    world.accept.erase("ada", "asked for")
+    told = world.accept.stats()
+    assert told.accepted == 2 + len(world.schema.keys)
+    assert (told.rejected, told.slowed_down) == ({"malformed": 2, "empty": 1}, 0)
+    behind = Accept(world.schema, world.stream, world.clock, Lanes("test", 1), applied=lambda: -LAG_MAX - 10)
+    with pytest.raises(SlowDown):
+        behind.handle([gold()])
+    assert behind.stats().slowed_down == 1
+
+
+def test_how_far_senders_clocks_are_ahead() -> None:
+    """The furthest of the last minute; one that is rejected for it counts too, one that is behind does not."""
+    world = World()
+    for ahead_ms in (-5_000, 0, 7_000, 300):
+        world.accept.handle([gold(sent_at=world.clock.now_ms() + ahead_ms), gold()])
+    assert world.accept.stats().senders_ahead_s == 7.0
+    world.clock.advance(120_000)
+    assert world.accept.stats().senders_ahead_s == 0.0
+    world.accept.handle([gold(sent_at=2**52)])
+    assert world.accept.stats().senders_ahead_s == FUTURE_MAX_MS / 1000, "a time in other units is no measure"

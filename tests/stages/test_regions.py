@@ -196,5 +196,17 @@ def test_a_row_that_changed_meanwhile_comes_again() -> None:
 
     region.store.load = load_and_be_overtaken  # type: ignore[method-assign]
     resolved = region.resolve.handle([NAME, NAME])
-    assert (resolved.rows_written, resolved.again) == (0, [NAME])
+    assert (resolved.rows_written, resolved.again, resolved.joined) == (0, [NAME], 0)
     assert region.view(NAME).decoded() == "new"
+
+
+def test_conflicts_are_counted_where_they_are_resolved() -> None:
+    """A join of concurrent rows is one, a gift is none, and what could not be written is not counted."""
+    world = Regions()
+    for region in ("b", "c"):
+        world.send(region, update({"state_key": "name", "op": "set", "value": region}, producer=region))
+    world.send("c", update({"op": "subtract", "n": 4}, producer="c"))
+    world.carry("c", "b")
+    resolved = world["b"].resolve.handle(KEYS)
+    assert (resolved.rows_written, resolved.joined) == (2, 1)
+    assert world["b"].resolve.handle(KEYS).joined == 0

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from playerstate.errors import InvalidUpdate, PlayerStateError, SlowDown
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.table import Table
 
 WIDTH_WITHOUT_TERMINAL = 160
 
@@ -69,6 +70,16 @@ def explain(error: PlayerStateError) -> dict[str, Any]:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
     """A table on standard output. Long cells are folded, so that nothing is lost."""
+    show(made_table(columns, rows, title=title))
+
+
+def show(*shown: RenderableType) -> None:
+    """Whatever rich can show, on standard output."""
+    _console().print(*shown)
+
+
+def made_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:
+    """A table to be shown, by itself or beside others."""
     from rich.table import Table
     from rich.text import Text
 
@@ -77,7 +88,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str |
         shown.add_column(column, overflow="fold")
     for row in rows:
         shown.add_row(*(Text(printable(cell)) for cell in row))
-    _console().print(shown)
+    return shown
 
 
 def heading(text: str) -> None:

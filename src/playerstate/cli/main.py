@@ -25,6 +25,7 @@ from playerstate.cli.replay import replay
 from playerstate.cli.restore import restore
 from playerstate.cli.send import send
 from playerstate.cli.serve import serve
+from playerstate.cli.status import alarms, metrics, status
 from playerstate.cli.verify import findings, verify
 from playerstate.cli.vigil import vigil
 from playerstate.errors import PlayerStateError
@@ -80,6 +81,9 @@ app.command()(watch)
 app.command()(history)
 app.command()(verify)
 app.command()(findings)
+app.command()(status)
+app.command()(alarms)
+app.command()(metrics)
 app.command()(replay)
 app.command()(demo)
 app.command()(bench)

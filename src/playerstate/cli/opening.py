@@ -54,6 +54,20 @@ def existing_node(data: Path) -> Iterator[PlayerState]:
 
 
 @contextlib.contextmanager
+def running_node(data: Path) -> Iterator[RemoteNode]:
+    """The node that runs on a folder: one opened for this alone would have nothing to tell of itself.
+
+    Raises `Unavailable` if none does.
+    """
+    check_data_folder(data)
+    node = find_node(data)
+    if node is None:
+        raise Unavailable(f"No node runs on {data}; `serve` starts one")
+    with contextlib.closing(node):
+        yield node
+
+
+@contextlib.contextmanager
 def any_node(data: Path, *, schema: str | None = None) -> Iterator[PlayerState]:
     """The node of a folder, which is made if it is not there, with `schema` or the starter's.
 

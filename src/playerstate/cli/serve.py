@@ -36,6 +36,16 @@ def serve(
         str | None,
         typer.Option(metavar="URL", help="A Valkey to use (redis://, rediss://, unix://) instead of one of its own."),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            metavar="PORT",
+            show_default=False,
+            help="Serve /metrics, /alarms and /health on this port of 127.0.0.1; 0 is a free one.",
+        ),
+    ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], typer.Option(help="From which severity on to log.")
     ] = "info",
@@ -64,5 +74,6 @@ def serve(
     from playerstate.node import Options
 
     configure_logging(LogLevel(log_level), as_json=as_json)
-    served = run(data, schema, names, Options(region=region, cache_url=cache_url), signals, as_json=as_json)
+    options = Options(region=region, cache_url=cache_url)
+    served = run(data, schema, names, options, signals, as_json=as_json, metrics_port=metrics_port)
     leave(ExitCode.DONE if served else ExitCode.REFUSED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -19,6 +20,7 @@ from playerstate.folder import read_schema_file
 from playerstate.node import Node, Options
 from playerstate.regions import Regions
 from playerstate.runtime.collector import calm_collector
+from playerstate.runtime.metrics_server import MetricsServer
 
 LOOK_EVERY_S = 0.25
 FOLDER_WAIT_S = 5.0
@@ -36,8 +38,12 @@ def run(
     signals: SimpleQueue[int],
     *,
     as_json: bool,
+    metrics_port: int | None = None,
 ) -> bool:
-    """Run nodes until a signal comes. False, with the reason told, if one could not start or had to stop by itself."""
+    """Run nodes until a signal comes. False, with the reason told, if one could not start or had to stop by itself.
+
+    With a `metrics_port` their metrics are served there, or, if it is 0, on a free port.
+    """
     try:
         schema_text = read_schema_file(schema) if schema else None
 
@@ -49,12 +55,13 @@ def run(
         started = _start(start, signals)
         if started is None:
             return True
-        with started:
+        with started, contextlib.ExitStack() as beside:
             nodes = list(started.nodes.values()) if isinstance(started, Regions) else [started]
+            metrics = beside.enter_context(MetricsServer(metrics_port, nodes)) if metrics_port is not None else None
             calm_collector()
             for node in nodes:
                 where = started.deployment.folder_of(node.region) if isinstance(started, Regions) else data
-                _announce(node, where, as_json=as_json)
+                _announce(node, where, metrics.url if metrics else None, as_json=as_json)
             while (told := _next(signals)) is None:
                 for node in nodes:
                     if not node.alive:
@@ -94,13 +101,15 @@ def _next(signals: SimpleQueue[int], *, wait_s: float = LOOK_EVERY_S) -> int | N
         return None
 
 
-def _announce(node: Node, data: Path, *, as_json: bool) -> None:
+def _announce(node: Node, data: Path, metrics: str | None, *, as_json: bool) -> None:
     where = str(data.absolute())
     log.info("serving", data=where, region=node.region, pid=os.getpid(), version=playerstate.__version__)
     if as_json:
-        console.document({"serving": where, "region": node.region, "pid": os.getpid(), "game": node.schema.game.name})
+        told = {"serving": where, "region": node.region, "pid": os.getpid(), "game": node.schema.game.name}
+        console.document(told | ({"metrics": f"{metrics}/metrics"} if metrics else {}))
     else:
-        console.say(f"Serving {where}: region {node.region}, process {os.getpid()}. Ctrl-C stops it.")
+        beside = f" Metrics: {metrics}/metrics." if metrics else ""
+        console.say(f"Serving {where}: region {node.region}, process {os.getpid()}.{beside} Ctrl-C stops it.")
 
 
 def _what_halted(node: Node) -> str:

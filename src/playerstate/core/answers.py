@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
@@ -46,8 +47,9 @@ Answer: TypeAlias = Accepted | Rejected
 class StageStats(msgspec.Struct):
     """What one stage has done since its process started.
 
-    `processed` counts updates (accept, apply), changes (project), notices (link, audit); `lag` is how many of its
-    inputs wait now; `cpu_s` is processor time, `failures` counts rounds that ended in an error and were repeated.
+    `processed` counts updates (apply), changes (project, replicate), notices (link, audit) or keys (resolve); `lag` is
+    how many of its inputs wait now; `cpu_s` is processor time, `failures` counts rounds that ended in an error and were
+    repeated. One that has `halted` takes no further step.
     """
 
     processed: int = 0
@@ -55,6 +57,65 @@ class StageStats(msgspec.Struct):
     cpu_s: float = 0.0
     failures: int = 0
     last_error: str = ""
+    halted: bool = False
+
+
+class AcceptStats(msgspec.Struct, frozen=True):
+    """What accept has answered since the node started: updates `accepted`, `rejected` by the code that they were told,
+    and calls that were `slowed_down`.
+
+    `senders_ahead_s` is by how much the clock of a sender was ahead of the node's at most, in the last minute.
+    """
+
+    accepted: int = 0
+    rejected: dict[str, int] = {}
+    slowed_down: int = 0
+    senders_ahead_s: float = 0.0
+
+
+class ProcessStats(msgspec.Struct, frozen=True):
+    """The node's own process, its machine, and what it looks after.
+
+    `started_at` is in ms since 1970; `clock_jump_s` is the furthest that the machine's clock has been set in the last
+    minute, in either direction; `untrimmed_s` is how long ago what every consumer has processed was last let go of.
+    The disk is that of the data folder.
+    """
+
+    version: str = ""
+    started_at: int = 0
+    cpu_s: float = 0.0
+    clock_jump_s: float = 0.0
+    disk_bytes: int = 0
+    disk_free_bytes: int = 0
+    cache_restarts: int = 0
+    worker_restarts: int = 0
+    untrimmed_s: float = 0.0
+
+
+class Severity(StrEnum):
+    """How much an alarm matters."""
+
+    WARNING = "warning"
+    """Somebody should look, today."""
+    CRITICAL = "critical"
+    """Something is wrong, or soon will be: look now."""
+
+
+class Alarm(msgspec.Struct, frozen=True):
+    """An alarm that fires, `since` a time (ms). Its `value` has reached the `threshold` (from above, for what is free).
+
+    `subject` is the stage or the region that it is about, if it is about one; `remedy` says what to do. Neither these
+    nor the message hold anything of players.
+    """
+
+    name: str
+    severity: Severity
+    since: int
+    value: float
+    threshold: float
+    message: str
+    remedy: str
+    subject: str = ""
 
 
 class VerificationStats(msgspec.Struct):
@@ -105,8 +166,10 @@ class Compared(msgspec.Struct):
 class Stats(msgspec.Struct):
     """What a node has done since it started. Freshness is from accepted to visible in the cache, in milliseconds.
 
-    `freshness_ms` is a histogram: upper bound of a bucket -> how many updates; the last bound is infinite. `links` is,
-    for each other region, how many of its changes have not been carried here.
+    `freshness_ms` is a histogram: upper bound of a bucket -> how many updates; the last bound is infinite; their ages
+    together are `freshness_sum_ms`. `links` is, for each other region, how many of its changes have not been carried
+    here. `conflicts_resolved` counts rows in which concurrent ones were joined. Of the `dead_letters` some stand in
+    `dead_letters_by_stage`, and the oldest has been there for `dead_letters_oldest_s`. `alarms` are those that fire.
     """
 
     region: str
@@ -117,3 +180,10 @@ class Stats(msgspec.Struct):
     rows_written: int
     links: dict[str, int] = {}
     verification: VerificationStats = msgspec.field(default_factory=VerificationStats)
+    accept: AcceptStats = AcceptStats()
+    process: ProcessStats = ProcessStats()
+    conflicts_resolved: int = 0
+    freshness_sum_ms: int = 0
+    dead_letters_by_stage: dict[str, int] = {}
+    dead_letters_oldest_s: float = 0.0
+    alarms: list[Alarm] = []

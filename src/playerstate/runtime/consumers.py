@@ -54,6 +54,8 @@ class Report(msgspec.Struct):
     freshness_ms: dict[str, int] = msgspec.field(default_factory=dict)
     links: dict[str, int] = msgspec.field(default_factory=dict)
     verification: VerificationStats = msgspec.field(default_factory=VerificationStats)
+    freshness_sum_ms: int = 0
+    conflicts_resolved: int = 0
 
 
 class Consumer(Protocol):
@@ -202,6 +204,7 @@ class ProjectConsumer:
     def tell(self, report: Report) -> None:
         """Freshness."""
         report.freshness_ms = self.freshness.buckets()
+        report.freshness_sum_ms = self.freshness.sum_ms
 
 
 def _left_alone_name(state_key: str) -> str:

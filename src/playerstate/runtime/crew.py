@@ -20,6 +20,9 @@ class Role(StrEnum):
 class Crew:
     """Drives its consumers; what one of them has done may be work for the others, and for `on_progress`."""
 
+    restarts = 0
+    """Threads do not die alone."""
+
     def __init__(self, consumers: Sequence[Consumer], *, on_progress: Callable[[], None] = lambda: None) -> None:
         self._on_progress = on_progress
         self._loops = [Loop(consumer, on_progress=self._progress) for consumer in consumers]

@@ -37,15 +37,17 @@ BOUNDS_MS = (
 
 
 class Freshness:
-    """Counts ages in milliseconds."""
+    """Counts ages in milliseconds, and adds them up: `sum_ms`."""
 
     def __init__(self) -> None:
         self._counts = [0] * (len(BOUNDS_MS) + 1)
+        self.sum_ms = 0
 
     def add(self, ages_ms: Iterable[int]) -> None:
         """Count ages; one below zero (a clock was set back) counts as zero."""
         for age in ages_ms:
             self._counts[bisect_left(BOUNDS_MS, age)] += 1
+            self.sum_ms += max(age, 0)
 
     def buckets(self) -> dict[str, int]:
         """Upper bound -> how many; the last bound is `inf`."""

@@ -1,6 +1,7 @@
 """Where a node's logs go, in every one of its processes: to standard error, as lines for people or as JSON.
 
-Tracebacks are logged without the values of local variables, which may be players' data.
+Tracebacks are logged without the values of local variables, and errors without the words of other packages, both of
+which may be players' data.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import traceback
 from typing import NamedTuple
 
 import structlog
+
+from playerstate.errors import PlayerStateError, described
 
 
 class LogStyle(NamedTuple):
@@ -58,21 +62,35 @@ def configure_logging(style: LogStyle) -> None:
     global _current  # noqa: PLW0603 - there is one standard error, and structlog keeps one configuration too
     _current = style
     if style.as_json or not sys.stderr.isatty():
-        rendering: list[structlog.typing.Processor] = [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ]
+        rendering: structlog.typing.Processor = structlog.processors.JSONRenderer()
     else:
-        rendering = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        rendering = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *rendering,
+            structlog.processors.ExceptionRenderer(_traceback_of),
+            rendering,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[style.level.upper()]),
         logger_factory=stderr_logger,
     )
+
+
+def _traceback_of(exc_info: structlog.typing.ExcInfo) -> str:
+    """Where it happened and what kind of error it was, and before that the errors that led to it."""
+    lines: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None:
+        here = [*traceback.format_tb(error.__traceback__), f"{_named(error)}\n"]
+        lines = here + lines
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "".join(lines).rstrip()
+
+
+def _named(error: BaseException) -> str:
+    name = type(error).__name__
+    return f"{name}: {described(error)}" if isinstance(error, PlayerStateError) else name
 
 
 def log_to_stderr() -> None:

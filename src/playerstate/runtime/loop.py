@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from playerstate.errors import InvariantViolated, PlayerStateError
+from playerstate.errors import InvariantViolated, PlayerStateError, described
 from playerstate.runtime.consumers import Consumer
 
 IDLE_S = 0.05
@@ -56,14 +56,16 @@ class Loop:
             try:
                 taken = self.consumer.step()
             except InvariantViolated as exc:
-                stats.last_error = str(exc)
-                log.critical("a stage has stopped", stage=self.consumer.name, error=str(exc))
+                stats.halted, stats.last_error = True, str(exc)
+                log.critical("a stage has stopped", stage=self.consumer.name, error=described(exc))
                 return
             except Exception as exc:
                 stats.failures += 1
                 stats.last_error = f"{type(exc).__name__}: {exc}"
                 expected = isinstance(exc, PlayerStateError)
-                log.warning("a stage tries again", stage=self.consumer.name, error=str(exc), exc_info=not expected)
+                log.warning(
+                    "a stage tries again", stage=self.consumer.name, error=described(exc), exc_info=not expected
+                )
                 self._stopping.wait(backoff)
                 backoff = min(backoff * 2, BACKOFF_MAX_S)
                 continue

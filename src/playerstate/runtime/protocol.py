@@ -168,6 +168,10 @@ class GetStats(msgspec.Struct, tag=True):
     """`stats`."""
 
 
+class GetAlarms(msgspec.Struct, tag=True):
+    """`alarms`."""
+
+
 class GetSchema(msgspec.Struct, tag=True):
     """`schema`."""
 
@@ -192,6 +196,7 @@ Request: TypeAlias = (
     | ShortestPath
     | Drain
     | GetStats
+    | GetAlarms
     | GetSchema
 )
 

@@ -92,6 +92,7 @@ class ResolveConsumer:
         random: Random | None = None,
     ) -> None:
         self.stats = StageStats()
+        self.conflicts_resolved = 0
         self._waits_for = waits_for
         self._queue = queue
         self._resolve = resolve
@@ -120,6 +121,7 @@ class ResolveConsumer:
             else:
                 calls[call.key] = max(call, calls.get(call.key, call), key=lambda call: call.attempts)
         resolved = self._resolve.handle(list(calls))
+        self.conflicts_resolved += resolved.joined
         self._tell(resolved.overspent)
         self._retry([calls[key] for key in resolved.again])
         self._queue.delete([message.receipt for message in messages])
@@ -127,7 +129,8 @@ class ResolveConsumer:
         return len(messages) + swept
 
     def tell(self, report: Report) -> None:
-        """Nothing that its stats do not say."""
+        """How many conflicts there were."""
+        report.conflicts_resolved = self.conflicts_resolved
 
     def _sweep(self) -> int:
         """Look at the next keys, if a retirement has called for that; how many."""
@@ -139,6 +142,7 @@ class ResolveConsumer:
         keys = self._resolve.keys(after if sweeping == name else None, self.batch_max)
         if keys:
             resolved = self._resolve.handle(keys)
+            self.conflicts_resolved += resolved.joined
             self._tell(resolved.overspent)
             self._retry([Call(*key) for key in resolved.again])
             self._sweeping = name, keys[-1]
@@ -149,7 +153,7 @@ class ResolveConsumer:
     def _tell(self, overspent: Mapping[Key, Mapping[str, int]]) -> None:
         """Put what is below its minimum where an operator finds it, once a key."""
         for key, below in overspent.items():
-            log.warning("more was spent than there was", key=key.state_key, below=sum(below.values()))
+            log.warning("more was spent than there was", state_key=key.state_key)
             body, how_far = encode_call(key), ", ".join(f"{item or 'it'} by {n}" for item, n in below.items())
             reason = f"{key} is below its minimum ({how_far}): a retired region had spent what nobody knew of"
             self._put_aside(body, "overspent", reason, key)

@@ -99,6 +99,7 @@ class Link:
             source = self._opened = self._opened or self._open_source()
             head = source.changes.head()
         settings = self._settings()  # after the head: what is written after the way was changed travels as it says now
+        self.waits = max(head - self.position, 0)
         if settings.cut:
             self.at_end = False
             return 0

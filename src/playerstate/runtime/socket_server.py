@@ -194,6 +194,8 @@ def _call(node: PlayerState, request: Request) -> Any:
             return node.drain(timeout_s=timeout_s)
         case protocol.GetStats():
             return node.stats()
+        case protocol.GetAlarms():
+            return node.alarms()
         case protocol.GetSchema():
             return node.schema
     raise InvalidUpdate("There is no such call", code="malformed")

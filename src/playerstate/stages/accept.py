@@ -12,21 +12,24 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from playerstate.api import AnyUpdate
-from playerstate.core.answers import Accepted, Answer, Rejected
-from playerstate.core.check import Checker, check_client_producer, check_player_id, check_times
+from playerstate.core.answers import Accepted, AcceptStats, Answer, Rejected
+from playerstate.core.check import FUTURE_MAX_MS, Checker, check_client_producer, check_player_id, check_times
 from playerstate.core.erasure import check_reason, erasure
 from playerstate.core.model import Key, Update
 from playerstate.core.producers import ERASER_PREFIX, OWN_PRODUCER_PREFIX
+from playerstate.core.recent import RecentMax
 from playerstate.core.schema import Schema
 from playerstate.core.wire import convert_update, decode_json_update, encode_record, encode_update
 from playerstate.errors import InvalidUpdate, NotNow, SlowDown
 from playerstate.ports.clock import Clock
 from playerstate.ports.stream import NewRecord, Stream
+from playerstate.stages.told import tell_answers, tells_updates
 
 UPDATE_BYTES_MAX = 65_536
 RECORD_BYTES_MAX = 262_144
@@ -98,6 +101,17 @@ class Accept:
         self._lanes = lanes
         self._applied = applied
         self._head = stream.head()
+        self._accepted = 0
+        self._rejected: Counter[str] = Counter()
+        self._slowed_down = 0
+        self._senders_ahead_ms = RecentMax()
+        self._counting = threading.Lock()
+
+    def stats(self) -> AcceptStats:
+        """What has been answered so far."""
+        with self._counting:
+            ahead_ms = self._senders_ahead_ms.value(self._clock.now_ms() / 1000)
+            return AcceptStats(self._accepted, dict(self._rejected), self._slowed_down, ahead_ms / 1000)
 
     def handle(self, requests: Sequence[AnyUpdate]) -> list[Answer]:
         """Take the updates, in order; the answer to each. Raises `InvalidUpdate` if there are none.
@@ -129,6 +143,7 @@ class Accept:
             batch = records.finish()
             if batch:
                 self._append(batch, lane, first_sequence)
+        self._count(answers)
         return answers
 
     def now_ms(self) -> int:
@@ -156,11 +171,22 @@ class Accept:
                 answers.append(Accepted(lane.producer, sequence, *key))
             lane.next_sequence += len(answers)
             self._append(records.finish(), lane, first_sequence)
+        self._count(answers)
         return answers
 
     def _check_lag(self) -> None:
         if self._applied is not None and self._head - self._applied() > LAG_MAX:
+            with self._counting:
+                self._slowed_down += 1
             raise SlowDown("too many updates wait to be applied", retry_after_s=1.0)
+
+    def _count(self, answers: Sequence[Answer]) -> None:
+        if tells_updates():
+            tell_answers(answers)
+        rejected = [answer.code for answer in answers if isinstance(answer, Rejected)]
+        with self._counting:
+            self._accepted += len(answers) - len(rejected)
+            self._rejected.update(rejected)
 
     def _append(self, batch: Sequence[NewRecord], lane: Lane, first_sequence: int) -> None:
         """Append records; the lane, whose numbers from `first_sequence` on they have, gets them back if that fails."""
@@ -175,6 +201,8 @@ class Accept:
         update = decode_json_update(request) if isinstance(request, (bytes, str)) else convert_update(request)
         if not update.sent_at:
             update = msgspec.structs.replace(update, sent_at=now)
+        elif update.sent_at > now:
+            self._senders_ahead_ms.note(min(update.sent_at - now, FUTURE_MAX_MS), now / 1000)
         check_times(update, now)
         if update.producer:
             check_client_producer(update.producer)

@@ -36,6 +36,7 @@ from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.store import Store
 from playerstate.ports.stream import StreamRecord
+from playerstate.stages.told import tell_letters, tell_outcomes, tells_updates
 
 TRIES_MAX = 20
 KEPT_BYTES_MAX = 64 * 1024 * 1024
@@ -110,6 +111,7 @@ class Apply:
         letters = [letter for letter in letters if not self._was_processed(letter)]
         if letters:  # first: once what is behind them is applied, they may look as if they had been too
             self._dead_letters.put(letters)
+            tell_letters(letters)
         try:
             done = self._process(items)
         except BaseException:
@@ -135,10 +137,19 @@ class Apply:
                 raise
             except Exception as exc:
                 # what this program cannot handle must not hold up what is behind it: find it by halving
-                log.exception("updates could not be judged", first=part[0].place, updates=len(part))
+                first = part[0].update
+                log.exception(
+                    "updates could not be judged",
+                    first=part[0].place,
+                    producer=first.producer,
+                    sequence=first.sequence,
+                    updates=len(part),
+                )
                 self._kept.clear()
                 if len(part) == 1:
-                    self._dead_letters.put([_letter_of_fault(part[0], self._clock.now_ms(), exc)])
+                    letter = _letter_of_fault(part[0], self._clock.now_ms(), exc)
+                    self._dead_letters.put([letter])
+                    tell_letters([letter])
                     done.letters += 1
                 else:
                     middle = len(part) // 2
@@ -177,11 +188,15 @@ class Apply:
         """Write the groups; returns the items of those that must be judged again."""
         committed = self._store.commit([group.writes for group in groups])
         again: list[Item] = []
+        telling = tells_updates()
         for group, ok in zip(groups, committed, strict=True):
             if ok:
                 done.rows_written += len(group.writes)
                 self._kept_bytes_at_most += sum([len(write.new) for write in group.writes])
-                done.labels += map(_label, group.outcomes)
+                labels = [_label(outcome) for outcome in group.outcomes]
+                done.labels += labels
+                if telling:
+                    tell_outcomes(group.items, labels)
                 done.idle += group.idle
             else:
                 again += group.items

@@ -27,12 +27,13 @@ class Resolved(NamedTuple):
     """What a batch came to: rows written, and the keys whose rows changed meanwhile, which have to come again.
 
     `overspent` are those whose value is below its minimum, by item how far: a region was retired that had spent more
-    than its heir knew of.
+    than its heir knew of. `joined` counts the conflicts that were resolved: rows in which concurrent ones were joined.
     """
 
     rows_written: int
     again: list[Key]
     overspent: dict[Key, dict[str, int]]
+    joined: int = 0
 
 
 class Resolve:
@@ -59,18 +60,20 @@ class Resolve:
 
         Those that the schema does not have are left alone: another region may have a newer one.
         """
-        writes = []
+        writes: list[Write] = []
+        joining: set[Key] = set()
         found: dict[Key, dict[str, int]] = {}
         known = [key for key in dict.fromkeys(keys) if key.state_key in self._schema.keys]
         for key, stored in self._store.load(known).items():
-            replica, write = self._write_for(key, stored)
+            replica, write, joins = self._write_for(key, stored)
             if write is not None:
                 writes.append(write)
+                joining |= {key} if joins else set()
             if below := overspent(replica.state, replica.spec):
                 found[key] = below
         committed = self._store.commit([[write] for write in writes]) if writes else []
         again = [write.key for write, ok in zip(writes, committed, strict=True) if not ok]
-        return Resolved(sum(committed), again, found)
+        return Resolved(sum(committed), again, found, len(joining.difference(again)))
 
     @property
     def retired(self) -> Mapping[str, str]:
@@ -86,7 +89,8 @@ class Resolve:
         if key.state_key not in self._schema.keys:
             raise unknown_key(key.state_key, self._schema.keys, "$.state_key")
 
-    def _write_for(self, key: Key, stored: dict[str, bytes]) -> tuple[Replica, Write | None]:
+    def _write_for(self, key: Key, stored: dict[str, bytes]) -> tuple[Replica, Write | None, bool]:
+        """The key as it is, what is to be written, and whether that joins concurrent rows."""
         reader = self._readers[key.state_key]
         rows = {region: reader.decode(body) for region, body in stored.items()}
         spec = self._schema.keys[key.state_key]
@@ -95,10 +99,10 @@ class Resolve:
         now = self._clock.now_ms()
         retired = self._retired()
         if not must_write(replica, rows, now, retired):
-            return replica, None
+            return replica, None, False
         stepped = bool(replica.because)
         joins = must_join(rows, self._region, retired)
         write = replica.write_joined(now, sides_of(rows, spec) if joins else [])
         if not stepped and len(write.new) > ROW_BYTES_MAX:
-            return replica, None  # no row can hold it all; readers go on joining
-        return replica, write
+            return replica, None, False  # no row can hold it all; readers go on joining
+        return replica, write, joins

@@ -57,7 +57,7 @@ class Database:
                 with cast("ladybug.QueryResult", result) as rows:
                     return cast("list[Row]", rows.get_all())
             except RuntimeError as exc:
-                raise Unavailable(f"The graph does not answer: {exc}") from exc
+                raise Unavailable(f"The graph does not answer: {_words(exc)}") from exc
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -132,3 +132,8 @@ def _check_room(folder: Path) -> None:
         raise Unavailable(f"The graph in {folder} could not write, and still cannot: {exc.strerror}") from exc
     finally:
         probe.unlink(missing_ok=True)
+
+
+def _words(error: RuntimeError) -> str:
+    """What the driver says, but for the vertex that it may name: errors are logged, and players are not."""
+    return str(error).partition(" key value ")[0]

@@ -61,7 +61,9 @@ class LadybugGraph:
         newest: dict[Key, EdgesOfKey] = {}
         for edges in batch:
             if edges.edge not in self._edges:
-                raise InvariantViolated(f"{edges.key} makes edges that the schema does not declare: {edges.edge}")
+                raise InvariantViolated(
+                    f"{edges.key.state_key} makes edges that the schema does not declare: {edges.edge}"
+                )
             if edges.key not in newest or newest[edges.key].total < edges.total:
                 newest[edges.key] = edges
         return sum(self._sync(part) for part in _parts(newest.values()))

@@ -9,6 +9,7 @@ a new one. So every command sent through here must be harmless to repeat.
 from __future__ import annotations
 
 import os
+import re
 import weakref
 from contextlib import suppress
 from typing import Any, Protocol, TypeAlias
@@ -79,7 +80,7 @@ class Connections:
         try:
             return self._call(command)
         except (redis.RedisError, OSError) as exc:
-            raise Unavailable(f"The cache does not answer as it should: {exc}") from exc
+            raise Unavailable(f"The cache does not answer as it should: {_words(exc)}") from exc
 
     def run(self, script: Script, *arguments: Argument) -> Any:
         """Run a script that the server may not know yet. `arguments` begin with the number of keys."""
@@ -89,7 +90,7 @@ class Connections:
             except NoScriptError:
                 return self._call(("EVAL", script.source, *arguments))
         except (redis.RedisError, OSError) as exc:
-            raise Unavailable(f"The cache does not answer as it should: {exc}") from exc
+            raise Unavailable(f"The cache does not answer as it should: {_words(exc)}") from exc
 
     def open(self) -> Connection:
         """A new connection, which the caller has to disconnect. Raises the driver's errors."""
@@ -143,3 +144,8 @@ def _leave_to_the_parent() -> None:
 
 
 os.register_at_fork(after_in_child=_leave_to_the_parent)
+
+
+def _words(error: Exception) -> str:
+    """What the server or the driver says, but for what it quotes: errors are logged, and what players have is not."""
+    return re.sub(r"(['`]).*\1", "...", str(error))
