@@ -124,7 +124,7 @@ RULES = (
         CRITICAL,
         _of_node(lambda seen: seen.now.verification.open),
         "{value} findings have not been put right",
-        "Look at the findings, and at why they could not be repaired: is repairing switched off, or a part away?",
+        "See `playerstate findings`, and why they could not be repaired: is repairing switched off, or a part away?",
     ),
     Rule(
         "findings_new",
@@ -132,7 +132,7 @@ RULES = (
         CRITICAL,
         _of_node(lambda seen: seen.risen_in_10_min(_findings)),
         "{value} times in 10 min something did not agree with the store",
-        "Look at the findings. Repaired or not, something has written to the cache or the graph, or lost what it had",
+        "See `playerstate findings`. Repaired or not, something has written to the cache or the graph, or lost what it had",
     ),
     Rule(
         "verification_shedding",
