@@ -11,6 +11,7 @@ import msgspec
 from playerstate.backends.sqlite.store import SqliteStore
 from playerstate.backends.valkey.cache import ValkeyCache
 from playerstate.client import RemoteNode
+from playerstate.core.findings import Finding
 from playerstate.core.images import Images
 from playerstate.core.model import Identity, Key, Outcome
 from playerstate.simulation.history import Committed, Final
@@ -22,12 +23,16 @@ HISTORY_MAX = 10_000_000
 """Transitions of one player that are read at once: more than a round leaves."""
 
 
+FINDINGS_MAX = 1_000
+
+
 class Found(msgspec.Struct):
     """What one region has of some players."""
 
     finals: dict[Key, Final]
     recorded: list[Committed]
     dead_letters: list[str]
+    findings: list[Finding]
     outcomes: dict[Identity, str]
 
 
@@ -49,6 +54,7 @@ def _look(process: RegionProcess, players: Sequence[str], asked: Sequence[Identi
             _finals(process, node, players),
             _recorded(process.region, node, players),
             [f"{letter.letter_id}: {letter.code}: {letter.reason}" for letter in node.dead_letters()],
+            node.findings(limit=FINDINGS_MAX),
             {identity: _told(node.outcome(identity)) for identity in asked},
         )
 

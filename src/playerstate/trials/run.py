@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
+from playerstate.core.findings import CACHE, Finding, Kind, Repair
 from playerstate.deployment import Deployment
 from playerstate.errors import PlayerStateError, StartRefused
 from playerstate.simulation.history import History, Sent
@@ -165,6 +166,7 @@ class Trials:
             facts.history.committed += found.recorded
             facts.dead_letters[region] = found.dead_letters
             facts.outcomes[region] = found.outcomes
+            facts.trouble += [f"verification of {region} found {one}" for one in found.findings if not _came_late(one)]
 
     def _unbidden(self) -> list[str]:
         told = []
@@ -223,6 +225,11 @@ def _finish(clients: list[Client], facts: Facts) -> None:
         client.join(max(0.0, deadline - time.monotonic()))
         if client.is_alive():
             facts.trouble.append(f"{client.region} acknowledges no call within {ACKNOWLEDGED_WITHIN_S:.0f} s")
+
+
+def _came_late(finding: Finding) -> bool:
+    """Whether it may be what a worker that was taken for dead has written to a cache that had lost what was newer."""
+    return (finding.place, finding.kind, finding.repair) == (CACHE, Kind.STALE, Repair.REPAIRED)
 
 
 def _players(facts: Facts) -> list[str]:
