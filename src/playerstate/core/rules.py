@@ -132,7 +132,7 @@ RULES = (
         CRITICAL,
         _of_node(lambda seen: seen.risen_in_10_min(_findings)),
         "{value} times in 10 min something did not agree with the store",
-        "See `playerstate findings`. Something has written to the cache or the graph past the node, or lost what it had",
+        "See `playerstate findings`. Something has written to cache or graph past the node, or lost what it had",
     ),
     Rule(
         "verification_shedding",
