@@ -32,6 +32,8 @@ def vigil(
       playerstate vigil --seconds 60
       playerstate vigil --plant 0 --seconds 600 --lag-ms 3000 --parted-s 30
     """  # noqa: D301 - \b keeps the lines of the examples
+    import signal
+    import sys
     import tempfile
     from pathlib import Path
 
@@ -43,6 +45,7 @@ def vigil(
     from playerstate.trials.vigil_report import VigilOptions
 
     configure_logging(LogLevel.ERROR, as_json=as_json)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what was started is ended
     options = VigilOptions(seconds, rate, plant, not one_region, lag_ms, parted_s)
     with tempfile.TemporaryDirectory(prefix="playerstate-vigil-") as folder:
         report = keep_vigil(Path(folder), options, tell=console.note)
