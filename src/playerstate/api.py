@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
-from playerstate.core.answers import Accepted, Answer, Stats
+from playerstate.core.answers import Accepted, Answer, SettingsTold, Stats
 from playerstate.core.export import Export
+from playerstate.core.letters import EVERY, GoneLetter, LetterFilter
 from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, Update, View
 from playerstate.core.schema import Schema
 
@@ -56,12 +57,28 @@ class PlayerState(Protocol):
         """A player's transitions, or one key's: the latest first, those written before a time (ms)."""
         ...
 
-    def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:
-        """The next dead letters in the order in which they were found."""
+    def dead_letters(self, *, after: str = "", limit: int = 100, where: LetterFilter = EVERY) -> list[DeadLetter]:
+        """The next dead letters beyond an id, in the order of their ids."""
         ...
 
     def send_again(self, letter_id: str) -> list[Answer]:
-        """Send the updates of a dead letter again, as `replay:<id>`; the letter goes if all were accepted."""
+        """Send the updates of a dead letter again, as `replay:<region>:<id>`; the letter goes if all were accepted.
+
+        It may be repeated after any failure. An update that has taken effect all the same is `Rejected` as `processed`.
+        Raises `InvalidUpdate` for a letter that is not there, that cannot be read, or all of which has been processed.
+        """
+        ...
+
+    def discard(self, letter_id: str, *, reason: str) -> GoneLetter:
+        """Have a dead letter go for good; the record of it is kept. Raises `InvalidUpdate` without a reason."""
+        ...
+
+    def gone_letters(self, *, after: int = 0, limit: int = 100, where: LetterFilter = EVERY) -> Sequence[GoneLetter]:
+        """The next records, beyond a number, of dead letters that have gone, in the order in which they went."""
+        ...
+
+    def gone_letter(self, letter_id: str) -> GoneLetter | None:
+        """The latest record of a dead letter that has gone."""
         ...
 
     def erase(self, player_id: str, *, reason: str) -> list[Accepted]:
@@ -97,6 +114,10 @@ class PlayerState(Protocol):
 
     def stats(self) -> Stats:
         """What the node has done since it started."""
+        ...
+
+    def settings(self) -> SettingsTold:
+        """What is set for the node, as it is in force."""
         ...
 
     def close(self) -> None:

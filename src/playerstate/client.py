@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from playerstate.api import AnyUpdate, PlayerState
-from playerstate.core.answers import Accepted, Answer, Rejected, Stats
+from playerstate.core.answers import Accepted, Answer, Rejected, SettingsTold, Stats
 from playerstate.core.export import Export
+from playerstate.core.letters import EVERY, GoneLetter, LetterFilter
 from playerstate.core.model import DeadLetter, Identity, Outcome, Transition, View
 from playerstate.core.schema import Schema
 from playerstate.errors import InvalidUpdate, OutcomeUnknown, Unavailable
@@ -116,13 +117,25 @@ class RemoteNode(PlayerState):
         """A player's transitions, the latest first."""
         return self._call(protocol.History(player_id, state_key, before, limit), list[Transition])
 
-    def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:
+    def dead_letters(self, *, after: str = "", limit: int = 100, where: LetterFilter = EVERY) -> list[DeadLetter]:
         """The next dead letters."""
-        return self._call(protocol.ListDeadLetters(after, limit), list[DeadLetter])
+        return self._call(protocol.ListDeadLetters(after, limit, where), list[DeadLetter])
 
     def send_again(self, letter_id: str) -> list[Answer]:
         """Send the updates of a dead letter again."""
         return self._call(protocol.SendAgain(letter_id), list[Answer], changes=True)
+
+    def discard(self, letter_id: str, *, reason: str) -> GoneLetter:
+        """Have a dead letter go."""
+        return self._call(protocol.Discard(letter_id, reason), GoneLetter, changes=True)
+
+    def gone_letters(self, *, after: int = 0, limit: int = 100, where: LetterFilter = EVERY) -> Sequence[GoneLetter]:
+        """The next records of dead letters that have gone."""
+        return self._call(protocol.ListGoneLetters(after, limit, where), list[GoneLetter])
+
+    def gone_letter(self, letter_id: str) -> GoneLetter | None:
+        """The latest record of a dead letter that has gone."""
+        return self._call(protocol.GetGoneLetter(letter_id), GoneLetter | None)
 
     def erase(self, player_id: str, *, reason: str) -> list[Accepted]:
         """Erase a player."""
@@ -151,6 +164,10 @@ class RemoteNode(PlayerState):
     def stats(self) -> Stats:
         """What the node has done since it started."""
         return self._call(protocol.GetStats(), Stats)
+
+    def settings(self) -> SettingsTold:
+        """What is set for the node."""
+        return self._call(protocol.GetSettings(), SettingsTold)
 
     def close(self) -> None:
         """Let go of the connections; the node runs on."""

@@ -29,17 +29,19 @@ from playerstate.errors import PlayerStateError, StartRefused, Unavailable
 from playerstate.folder import FOLDER_FILE, DataFolder, read_about
 from playerstate.neighbourhood import Neighbourhood, is_regional
 from playerstate.runtime.clock import SystemClock
-from playerstate.runtime.consumers import KEPT_AFTER_USE, Report, dead_message
+from playerstate.runtime.consumers import Report, dead_message
 from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.logs import log_to_stderr
+from playerstate.runtime.retention import Retainer, rules_of_follow, rules_of_node
 from playerstate.runtime.socket_server import SocketServer
 from playerstate.service import Parts, Service
+from playerstate.settings import SettingsFile
 from playerstate.stages.accept import Accept, Lanes
-from playerstate.wiring import FolderParts, consumers
+from playerstate.wiring import FolderParts, consumers, retainer
 from playerstate.workers import CrewHandle, WorkerProcess
 
 SUPERVISE_EVERY_S = 0.25
-TRIM_EVERY_S = 5.0
+COLLECT_EVERY_S = 5.0
 SEQUENCES_PER_RECORD = 2**16
 
 log = structlog.get_logger(__name__)
@@ -71,6 +73,7 @@ class Node:
             folder = DataFolder(path, region=region)
             opened.callback(folder.close)
             self._clock = deployment.clock_of(folder.region) if deployment else SystemClock()
+            self._settings = SettingsFile(path)
             self.schema = folder.schema(schema_text)
             self.region = folder.region
             self._valkey: ValkeyServer | None = None
@@ -106,6 +109,9 @@ class Node:
             opened.callback(self._stop_supervisor)
             self.parts = self._all_parts(graph)
             self.service = self._make_service()
+            self._keeping = self._make_retainer(options)
+            self._keeping.start()
+            opened.callback(self._keeping.stop)
             server = SocketServer(path, self.service)
             opened.callback(server.close)
             self._opened = opened.pop_all()
@@ -140,6 +146,7 @@ class Node:
         lags["apply"] = parts.stream.head() - parts.checkpoints.load("apply")
         lags["project"] = parts.store.changes.head() - parts.checkpoints.load("project")
         links = reports[Role.APPLY].links
+        letters = parts.dead_letters.summary()
         if self._around:
             lags["replicate"] = sum(links.values())
         return Stats(
@@ -147,9 +154,13 @@ class Node:
             {name: msgspec.structs.replace(stages.get(name, StageStats()), lag=lag) for name, lag in lags.items()},
             reports[Role.APPLY].outcomes,
             reports[Role.FOLLOW].freshness_ms,
-            parts.dead_letters.count(),
+            letters.count,
             reports[Role.APPLY].rows_written,
             links,
+            dead_letters_by_stage=letters.by_stage,
+            dead_letters_oldest_s=max(self._clock.now_ms() - letters.oldest_at, 0) / 1000 if letters.count else 0.0,
+            retention={name: ran for report in reports.values() for name, ran in report.retention.items()}
+            | self._keeping.stats,
         )
 
     def close(self) -> None:
@@ -187,7 +198,17 @@ class Node:
             stats=self.stats,
             on_accepted=self._crews[Role.APPLY].wake,
             on_close=self.close,
+            clock=self._clock,
+            region=self.region,
+            settings=self._settings.told,
         )
+
+    def _make_retainer(self, options: Options) -> Retainer:
+        parts = self._parts
+        rules = rules_of_node(parts.stream, parts.checkpoints, parts.dead_letters, self.service.expire_letters)
+        if options.workers == "thread":
+            rules += rules_of_follow(parts.audit)
+        return retainer(Role.LINK, rules, parts, self._settings.current, self._around)
 
     def _start_crews(self, path: Path, options: Options, graph: LadybugGraph, opened: contextlib.ExitStack) -> None:
         """Start the crews: as processes, or all as threads of this one.
@@ -201,7 +222,7 @@ class Node:
             return crew
 
         def threads(role: Role, on_progress: Callable[[], None] = lambda: None) -> CrewHandle:
-            made = consumers(role, self.schema, self.region, self._parts, graph, self._around)
+            made = consumers(role, self.schema, self.region, self._parts, graph, self._around, self._settings.current)
             crew = Crew(made, on_progress=on_progress)
             crew.start()
             return keep(role, crew)
@@ -210,7 +231,15 @@ class Node:
             first = Report(applied_to=self._parts.checkpoints.load("apply"))
             return keep(
                 role,
-                WorkerProcess(role, path, self.region, self.cache_url, regional=self._around is not None, first=first),
+                WorkerProcess(
+                    role,
+                    path,
+                    self.region,
+                    self.cache_url,
+                    regional=self._around is not None,
+                    first=first,
+                    settings=self._settings.current,
+                ),
             )
 
         link = threads(Role.LINK)
@@ -222,18 +251,17 @@ class Node:
             threads(Role.APPLY, follow.wake)
 
     def _supervise(self) -> None:
-        """Restart what has died, and let go of what every consumer has processed."""
-        since_trim = 0.0
+        """Restart what has died, and put aside what no consumer could take."""
+        since_looked = 0.0
         while not self._closing.wait(SUPERVISE_EVERY_S):
-            since_trim += SUPERVISE_EVERY_S
+            since_looked += SUPERVISE_EVERY_S
             try:
                 if self._valkey is not None and self._valkey.ensure_running():
                     log.warning("the cache had died and was started again")
                 for crew in self._crews.values():
                     crew.ensure_running()
-                if since_trim >= TRIM_EVERY_S:
-                    since_trim = 0.0
-                    self._parts.stream.trim(self._parts.checkpoints.load("apply") - KEPT_AFTER_USE)
+                if since_looked >= COLLECT_EVERY_S:
+                    since_looked = 0.0
                     self._collect_dead_messages()
             except PlayerStateError as exc:
                 log.warning("the supervisor tries again", error=str(exc))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -22,6 +23,8 @@ from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
 from playerstate.runtime.crew import Role
 from playerstate.runtime.regional import ReplicateConsumer, ResolveConsumer
+from playerstate.runtime.retention import OldChanges, Retainer, RetentionClock, Rule
+from playerstate.settings import Settings
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
 from playerstate.stages.link import Link
@@ -110,6 +113,18 @@ def doorbell_path(folder: Path, role: Role) -> Path:
     return folder / f"{role}.bell"
 
 
+def retainer(
+    role: Role,
+    rules: Sequence[Rule],
+    parts: FolderParts,
+    settings: Callable[[], Settings],
+    neighbourhood: Neighbourhood | None = None,
+) -> Retainer:
+    """What enforces rules in the process of a crew."""
+    clock = neighbourhood.clock if neighbourhood else SystemClock()
+    return Retainer(rules, lambda: settings().retention, RetentionClock(clock, parts.checkpoints, role))
+
+
 def consumers(
     role: Role,
     schema: Schema,
@@ -117,6 +132,7 @@ def consumers(
     parts: FolderParts,
     graph: Graph | None = None,
     neighbourhood: Neighbourhood | None = None,
+    settings: Callable[[], Settings] = Settings,
 ) -> list[Consumer]:
     """The consumers of a crew. `LINK` needs the graph; one of several regions needs its neighbourhood."""
     clock = neighbourhood.clock if neighbourhood else SystemClock()
@@ -125,8 +141,10 @@ def consumers(
             retired = neighbourhood.settled if neighbourhood else dict
             apply = Apply(schema, region, parts.store, parts.dead_letters, clock, kept_max=KEPT_MAX, retired=retired)
             stream, changes = parts.stream, parts.store.changes
+            believed = RetentionClock(clock, parts.checkpoints, role)
+            old_changes = OldChanges(changes, region, lambda: settings().retention, believed).up_to
             if neighbourhood is None:
-                return [ApplyConsumer(stream, parts.checkpoints, apply, changes)]
+                return [ApplyConsumer(stream, parts.checkpoints, apply, changes, old_changes=old_changes)]
             resolve = Resolve(schema, region, parts.store, clock, retired=neighbourhood.settled)
             return [
                 ApplyConsumer(
@@ -136,6 +154,7 @@ def consumers(
                     changes,
                     carried_to=neighbourhood.carried_to,
                     waits_for=neighbourhood.waits_for,
+                    old_changes=old_changes,
                 ),
                 ReplicateConsumer(neighbourhood.links, apply.forget_kept),
                 ResolveConsumer(

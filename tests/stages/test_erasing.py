@@ -40,7 +40,14 @@ def service(world: World) -> Service:
     )
     stats = Stats(REGION, {}, {}, {}, 0, 0)
     return Service(
-        world.schema, parts, world.accept, stats=lambda: stats, on_accepted=lambda: None, on_close=lambda: None
+        world.schema,
+        parts,
+        world.accept,
+        stats=lambda: stats,
+        on_accepted=lambda: None,
+        on_close=lambda: None,
+        clock=world.clock,
+        region=REGION,
     )
 
 

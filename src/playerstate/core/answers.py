@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from playerstate.core.model import Identity
+from playerstate.core.model import Identity, Stage
 from playerstate.errors import InvalidUpdate
 
 
@@ -85,11 +85,35 @@ class VerificationStats(msgspec.Struct):
     sweep_s: float = 0.0
 
 
+class RetentionStats(msgspec.Struct):
+    """What one rule of retention has done since its process started: how much went, and when (ms) it last ran."""
+
+    deleted: int = 0
+    last_run_at: int = 0
+    last_error: str = ""
+
+
+class SettingTold(msgspec.Struct, frozen=True):
+    """One setting as it is in force, and whether it was set or has its default."""
+
+    value: bool | int | float
+    default: bool | int | float
+    is_set: bool
+
+
+class SettingsTold(msgspec.Struct, frozen=True):
+    """All settings of a node by `section.name`; `problem` says why the file is not what is in force, if it is not."""
+
+    settings: dict[str, SettingTold] = {}
+    problem: str = ""
+
+
 class Stats(msgspec.Struct):
     """What a node has done since it started. Freshness is from accepted to visible in the cache, in milliseconds.
 
     `freshness_ms` is a histogram: upper bound of a bucket -> how many updates; the last bound is infinite. `links` is,
-    for each other region, how many of its changes have not been carried here.
+    for each other region, how many of its changes have not been carried here. Of `dead_letters` there are so many by
+    stage, and the oldest was found so long ago. `retention` is by rule.
     """
 
     region: str
@@ -100,3 +124,6 @@ class Stats(msgspec.Struct):
     rows_written: int
     links: dict[str, int] = {}
     verification: VerificationStats = msgspec.field(default_factory=VerificationStats)
+    dead_letters_by_stage: dict[Stage, int] = {}
+    dead_letters_oldest_s: float = 0.0
+    retention: dict[str, RetentionStats] = {}

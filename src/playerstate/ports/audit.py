@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from playerstate.core.model import Key, Transition
+
+
+class Trimmed(NamedTuple):
+    """What a look at some transitions came to.
+
+    `looked_to` is the place of the last of them, where to go on, or None if there are none behind; `kept_from` is the
+    earliest time of writing (ms) of those that were kept, None if none was.
+    """
+
+    deleted: int
+    looked_to: int | None
+    kept_from: int | None
 
 
 class Audit(Protocol):
@@ -37,6 +49,20 @@ class Audit(Protocol):
         """How many transitions are kept."""
         ...
 
-    def trim(self, before: int) -> int:
-        """Delete transitions written before a time (ms). Returns how many went."""
+    def trim(self, before: int, *, after: int = 0, limit: int) -> Trimmed:
+        """Look at the next `limit` transitions beyond the place `after`, in the order in which they were recorded, and
+        delete those of them that were written before a time (ms).
+        """
+        ...
+
+    def trim_first(self, count: int) -> int:
+        """Delete the transitions that were recorded first, so many. Returns how many went."""
+        ...
+
+    def bytes(self) -> int:
+        """About how many bytes the transitions that are kept take. Cheap enough to be asked every second."""
+        ...
+
+    def complete_since(self) -> int:
+        """From which time (ms) on nothing that was recorded has been trimmed; 0 if nothing ever was."""
         ...

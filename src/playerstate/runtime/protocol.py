@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from playerstate.core.letters import EVERY, LetterFilter
 from playerstate.core.model import Identity
 from playerstate.core.wire import convert_update
 from playerstate.errors import (
@@ -73,10 +74,32 @@ class ListDeadLetters(msgspec.Struct, tag=True):
 
     after: str
     limit: int
+    where: LetterFilter = EVERY
 
 
 class SendAgain(msgspec.Struct, tag=True):
     """`send_again`."""
+
+    letter_id: str
+
+
+class Discard(msgspec.Struct, tag=True):
+    """`discard`."""
+
+    letter_id: str
+    reason: str
+
+
+class ListGoneLetters(msgspec.Struct, tag=True):
+    """`gone_letters`."""
+
+    after: int
+    limit: int
+    where: LetterFilter = EVERY
+
+
+class GetGoneLetter(msgspec.Struct, tag=True):
+    """`gone_letter`."""
 
     letter_id: str
 
@@ -128,6 +151,10 @@ class GetStats(msgspec.Struct, tag=True):
     """`stats`."""
 
 
+class GetSettings(msgspec.Struct, tag=True):
+    """`settings`."""
+
+
 class GetSchema(msgspec.Struct, tag=True):
     """`schema`."""
 
@@ -141,6 +168,9 @@ Request: TypeAlias = (
     | History
     | ListDeadLetters
     | SendAgain
+    | Discard
+    | ListGoneLetters
+    | GetGoneLetter
     | Erase
     | GetExport
     | Neighbours
@@ -148,6 +178,7 @@ Request: TypeAlias = (
     | ShortestPath
     | Drain
     | GetStats
+    | GetSettings
     | GetSchema
 )
 

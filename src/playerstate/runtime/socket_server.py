@@ -159,10 +159,16 @@ def _call(node: PlayerState, request: Request) -> Any:
             return node.get_player(player_id)
         case protocol.History(player_id, state_key, before, limit):
             return node.history(player_id, state_key, before=before, limit=limit)
-        case protocol.ListDeadLetters(after, limit):
-            return node.dead_letters(after=after, limit=limit)
+        case protocol.ListDeadLetters(after_id, limit, where):
+            return node.dead_letters(after=after_id, limit=limit, where=where)
         case protocol.SendAgain(letter_id):
             return node.send_again(letter_id)
+        case protocol.Discard(letter_id, reason):
+            return node.discard(letter_id, reason=reason)
+        case protocol.ListGoneLetters(after, limit, where):
+            return node.gone_letters(after=after, limit=limit, where=where)
+        case protocol.GetGoneLetter(letter_id):
+            return node.gone_letter(letter_id)
         case protocol.Erase(player_id, reason):
             return node.erase(player_id, reason=reason)
         case protocol.GetExport(player_id):
@@ -177,6 +183,8 @@ def _call(node: PlayerState, request: Request) -> Any:
             return node.drain(timeout_s=timeout_s)
         case protocol.GetStats():
             return node.stats()
+        case protocol.GetSettings():
+            return node.settings()
         case protocol.GetSchema():
             return node.schema
     raise InvalidUpdate("There is no such call", code="malformed")

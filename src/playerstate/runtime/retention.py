@@ -1,0 +1,294 @@
+"""Retention: what is kept for how long, and how much of it, while a node runs.
+
+Rules run one after the other, a batch at a time, with pauses as long as the batches took, so that nobody who writes the
+same file waits for long. They run in the process that writes the file, where one is; the lists below say which.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from playerstate.core.answers import RetentionStats
+from playerstate.core.producers import RETENTION_MS
+from playerstate.core.wire import read_accepted_at, read_row_head
+from playerstate.errors import PlayerStateError
+from playerstate.ports.audit import Audit
+from playerstate.ports.clock import Clock
+from playerstate.ports.dead_letters import DeadLetters
+from playerstate.ports.store import Change, Changes
+from playerstate.ports.stream import Checkpoints, Stream
+from playerstate.runtime.consumers import KEPT_AFTER_USE
+from playerstate.settings import Retention
+
+LOOK_EVERY_S = 5.0
+RUN_S_MAX = 5.0
+"""How long one rule goes on before the others have their turn."""
+PAUSE_S_MAX = 1.0
+LOOKED_AT_MAX = 500
+"""How many transitions, records or changes are looked at, and deleted, at once."""
+LETTERS_AT_ONCE = 100
+LETTERS_MAX = 20_000
+GONE_LETTERS_MAX = 50_000
+CATCH_UP = 25
+"""How many times as fast as time passes the retention clock follows one that is ahead of it: a day takes an hour."""
+FUTURE_MS = 3_600_000
+"""What was written further ahead than this has its time from a clock that was wrong."""
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+
+log = structlog.get_logger(__name__)
+
+
+class Ran(NamedTuple):
+    """How much a rule deleted, and whether there may be more to delete at once."""
+
+    deleted: int
+    more: bool = False
+
+
+class Rule(NamedTuple):
+    """What is kept, and the function that deletes a batch of what is not, by the settings and the time (ms)."""
+
+    name: str
+    what: str
+    run: Callable[[Retention, int], Ran]
+
+
+class ExpireLetters(Protocol):
+    """`Service.expire_letters`."""
+
+    def __call__(self, before: int, keep: int, *, limit: int) -> int:
+        """End dead letters that are too old or too many; how many."""
+        ...
+
+
+def rules_of_node(
+    stream: Stream, checkpoints: Checkpoints, dead_letters: DeadLetters, expire: ExpireLetters
+) -> list[Rule]:
+    """The rules that the node's own process enforces."""
+    return [
+        Rule("stream", "records that apply has processed", _Records(stream, checkpoints)),
+        Rule("dead_letters", "dead letters", _Letters(expire)),
+        Rule("gone_letters", "the record of dead letters that have gone", _GoneLetters(dead_letters)),
+    ]
+
+
+def rules_of_follow(audit: Audit) -> list[Rule]:
+    """The rules that the process enforces which projects and audits."""
+    return [
+        Rule("history_days", "transitions, by age", _OldTransitions(audit)),
+        Rule("history_bytes", "transitions, by size", _TooManyTransitions(audit)),
+    ]
+
+
+class RetentionClock:
+    """A clock that retention goes by. It never runs ahead of the wall clock, and does not jump with it.
+
+    A wall clock that jumps ahead would make everything old at once. So this one goes on from where it was when it was
+    looked at last, also in a process before this one, and follows no faster than `CATCH_UP` times the time that has
+    passed: whoever sets a clock wrong has hours to set it right. `monotonic` is in seconds.
+    """
+
+    def __init__(
+        self, clock: Clock, checkpoints: Checkpoints, name: str, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._checkpoints = checkpoints
+        self._name = f"retention-clock:{name}"
+        self._monotonic = monotonic
+        self._looked_at = monotonic()
+        self._warned = False
+
+    def now_ms(self) -> int:
+        """The time that retention believes, in milliseconds since 1970."""
+        wall, looked_at = self._clock.now_ms(), self._monotonic()
+        believed = self._checkpoints.load(self._name)
+        now = wall if not believed else min(wall, believed + int((looked_at - self._looked_at) * 1000 * CATCH_UP))
+        self._looked_at = looked_at
+        self._checkpoints.save(self._name, now)
+        far_ahead = wall - now > DAY_MS
+        if far_ahead and not self._warned:
+            log.warning(
+                "the clock is far ahead of what was seen of it; retention follows slowly", days=(wall - now) / DAY_MS
+            )
+        self._warned = far_ahead
+        return now
+
+
+class Retainer:
+    """Runs rules in a thread, from `start` to `stop`."""
+
+    def __init__(self, rules: Sequence[Rule], settings: Callable[[], Retention], clock: Clock) -> None:
+        self._rules = rules
+        self._settings = settings
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="playerstate-retention", daemon=True)
+        self.stats = {rule.name: RetentionStats() for rule in rules}
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the batch that is under way, and no other."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def look(self) -> None:
+        """Run every rule once, until it has nothing more to delete or the others should have their turn."""
+        now = self._clock.now_ms()
+        for rule in self._rules:
+            stats = self.stats[rule.name]
+            try:
+                self._run_rule(rule, stats, now)
+            except PlayerStateError as exc:
+                stats.last_error = str(exc)
+                log.warning("retention tries again", rule=rule.name, error=str(exc))
+            else:
+                stats.last_error = ""
+            stats.last_run_at = now
+
+    def _run_rule(self, rule: Rule, stats: RetentionStats, now: int) -> None:
+        started = time.monotonic()
+        more = True
+        while more and time.monotonic() - started < RUN_S_MAX and not self._stopping.is_set():
+            begun = time.monotonic()
+            deleted, more = rule.run(self._settings(), now)
+            stats.deleted += deleted
+            if more:
+                self._stopping.wait(min(time.monotonic() - begun, PAUSE_S_MAX))
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_EVERY_S):
+            try:
+                self.look()
+            except Exception:
+                log.exception("retention met a fault; it tries again")
+
+
+class OldChanges:
+    """Which of the store's changes are too old to be kept, for the one that deletes them."""
+
+    def __init__(self, changes: Changes, region: str, settings: Callable[[], Retention], clock: Clock) -> None:
+        self._changes = changes
+        self._region = region
+        self._settings = settings
+        self._clock = clock
+        self._look_at = 0.0
+
+    def up_to(self) -> int:
+        """The position of the last of those at the beginning that are; 0 if none is, or it is not time to look yet."""
+        if time.monotonic() < self._look_at:
+            return 0
+        before = self._clock.now_ms() - int(self._settings().stream_hours * HOUR_MS)
+        found = self._changes.read(0, LOOKED_AT_MAX)
+        old = _old_beginning([(change.position, self._written_at(change)) for change in found], before)
+        if not found or old < found[-1].position:
+            self._look_at = time.monotonic() + LOOK_EVERY_S
+        return old
+
+    def _written_at(self, change: Change) -> int | None:
+        """None for another region's: it may have come here long after it was written."""
+        return read_row_head(change.new).written_at if change.region == self._region else None
+
+
+class _Records:
+    """Records that were processed are kept for a time, and no more than so many of them, whichever is less."""
+
+    def __init__(self, stream: Stream, checkpoints: Checkpoints) -> None:
+        self._stream = stream
+        self._checkpoints = checkpoints
+
+    def __call__(self, retention: Retention, now: int) -> Ran:
+        used = self._checkpoints.load("apply")
+        deleted = self._stream.trim(used - KEPT_AFTER_USE)
+        found = [record for record in self._stream.read(0, LOOKED_AT_MAX) if record.position <= used]
+        times = [(record.position, read_accepted_at(record.body)) for record in found]
+        old = _old_beginning(times, now - int(retention.stream_hours * HOUR_MS))
+        more = old > 0 and old == found[-1].position
+        return Ran(deleted + (self._stream.trim(old) if old else 0), more)
+
+
+class _OldTransitions:
+    """Transitions that are too old, from the one that was recorded first on.
+
+    It ends where all of a batch are young, for what was recorded later is younger, but for few. Those whose time is yet
+    to come were written by a clock that was wrong: they are left, and what lies behind them is looked at.
+    """
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+        self._after = self._first = 0
+
+    def __call__(self, retention: Retention, now: int) -> Ran:
+        before = now - int(retention.history_days * DAY_MS)
+        deleted, looked_to, kept_from = self._audit.trim(before, after=self._after, limit=LOOKED_AT_MAX)
+        from_the_future = kept_from is None or kept_from > now + FUTURE_MS
+        if looked_to is None or not (deleted or from_the_future):
+            self._after = self._first
+            return Ran(deleted)
+        if not deleted and self._after == self._first:
+            self._first = looked_to
+        self._after = looked_to
+        return Ran(deleted, more=True)
+
+
+class _TooManyTransitions:
+    """Transitions beyond the size that they may take, those first that were recorded first."""
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+
+    def __call__(self, retention: Retention, now: int) -> Ran:
+        if self._audit.bytes() <= retention.history_bytes_max:
+            return Ran(0)
+        deleted = self._audit.trim_first(LOOKED_AT_MAX)
+        return Ran(deleted, more=deleted > 0)
+
+
+class _Letters:
+    """Dead letters that are too old or too many. That some have expired is said, and nothing of what they held."""
+
+    def __init__(self, expire: ExpireLetters) -> None:
+        self._expire = expire
+
+    def __call__(self, retention: Retention, now: int) -> Ran:
+        before = now - int(retention.dead_letters_days * DAY_MS)
+        expired = self._expire(before, LETTERS_MAX, limit=LETTERS_AT_ONCE)
+        if expired:
+            log.warning("dead letters have expired", letters=expired)
+        return Ran(expired, more=expired == LETTERS_AT_ONCE)
+
+
+class _GoneLetters:
+    """The record of letters that have gone is kept as long as letters, and as long as rows remember producers."""
+
+    def __init__(self, dead_letters: DeadLetters) -> None:
+        self._dead_letters = dead_letters
+
+    def __call__(self, retention: Retention, now: int) -> Ran:
+        before = now - max(int(retention.dead_letters_days * DAY_MS), RETENTION_MS)
+        forgotten = self._dead_letters.forget(before, GONE_LETTERS_MAX, limit=LETTERS_AT_ONCE)
+        return Ran(forgotten, more=forgotten == LETTERS_AT_ONCE)
+
+
+def _old_beginning(times: Sequence[tuple[int, int | None]], before: int) -> int:
+    """The position of the last item, of those at the beginning, that is from before a time (ms); 0 if none is.
+
+    One without a time goes with what lies behind it.
+    """
+    old = 0
+    for position, at in times:
+        if at is not None and at >= before:
+            break
+        if at is not None:
+            old = position
+    return old
