@@ -34,10 +34,10 @@ class Export(msgspec.Struct, frozen=True):
 
     `history` has the latest transitions; where there are more, `history_before` is the time before which `history` goes
     on. `dead_letters` are those of updates whose first key is the player's; where there may be more,
-    `dead_letters_after` is the letter after which `dead_letters` goes on, and likewise for the record of those that have
-    gone. Edges are by label: `edges_out` lead from the player, `edges_in` from other players to the vertex with this
-    id, and are theirs. `keys_unknown` are those of which another region has written rows, which are held here too, and
-    which the schema does not have: they cannot be read.
+    `dead_letters_after` is the letter after which `dead_letters` goes on, and likewise for the record of those that
+    have gone. Edges are by label: `edges_out` lead from the player, `edges_in` from other players to the vertex with
+    this id, and are theirs. `keys_unknown` are those of which another region has written rows, which are held here too,
+    and which the schema does not have: they cannot be read.
     """
 
     player_id: str

@@ -67,6 +67,7 @@ class Letters:
             missing = [place for place in range(1, len(originals) + 1) if place not in answers]
             if missing:
                 answers |= self._try(letter, originals, missing)
+            answers = dict(sorted(answers.items()))
             accepted = {place: answer for place, answer in answers.items() if isinstance(answer, Accepted)}
             codes = {answer.code for answer in answers.values() if isinstance(answer, Rejected)}
             if codes == {PROCESSED} and not accepted:
@@ -74,8 +75,8 @@ class Letters:
             if codes <= {PROCESSED}:
                 self._end(letter, End.SENT_AGAIN, sent_as=[answer.identity for answer in accepted.values()])
             else:
-                self._dead_letters.replace(structs.replace(letter, accepted=sorted(accepted)))
-            return [answers[place] for place in sorted(answers)]
+                self._dead_letters.replace(structs.replace(letter, accepted=list(accepted)))
+            return list(answers.values())
 
     def discard(self, letter_id: str, reason: str) -> GoneLetter:
         """Have a letter go, with what is on record of it from then on. Raises `InvalidUpdate` without a reason."""
