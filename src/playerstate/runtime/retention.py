@@ -133,8 +133,9 @@ class Retainer:
         self.stats = {rule.name: RetentionStats() for rule in rules}
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin, if there is anything to enforce."""
+        if self._rules:
+            self._thread.start()
 
     def stop(self) -> None:
         """Finish the batch that is under way, and no other."""
