@@ -84,7 +84,7 @@ def node(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Node]:
 
 def test_the_history_is_kept_for_so_long(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batch by batch until the first that is young; it is known since when the history is whole, and what was done."""
-    monkeypatch.setattr(retention, "LOOKED_AT_MAX", 7)
+    monkeypatch.setattr(retention, "LOOKED_AT", 7)
     node.audit.append([transition(n, written_at=NOW_MS - (100 - n) * DAY) for n in range(1, 100)])
     retainer = node.retainer(Retention(history_days=30))
     retainer.look()
@@ -98,7 +98,7 @@ def test_the_history_is_kept_for_so_long(node: Node, monkeypatch: pytest.MonkeyP
 
 def test_times_from_a_wrong_clock_hold_up_nothing(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was written while the clock was years ahead stays, and what lies behind it still goes in its time."""
-    monkeypatch.setattr(retention, "LOOKED_AT_MAX", 4)
+    monkeypatch.setattr(retention, "LOOKED_AT", 4)
     ahead = [transition(n, written_at=NOW_MS + 3_000 * DAY) for n in range(1, 11)]
     node.audit.append([*ahead, *[transition(n, written_at=NOW_MS - 400 * DAY) for n in range(11, 31)]])
     node.audit.append([transition(31, written_at=NOW_MS)])
@@ -121,7 +121,7 @@ def test_one_that_was_recorded_late_takes_no_young_ones_along(node: Node) -> Non
 
 def test_the_history_takes_so_much_room(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest go first, whatever their times say, and no more of them than have to."""
-    monkeypatch.setattr(retention, "LOOKED_AT_MAX", 20)
+    monkeypatch.setattr(retention, "LOOKED_AT", 20)
     text = b'"%s"' % (b"x" * 3_000)
     for n in range(1, 601):
         node.audit.append([transition(n, after=text, written_at=NOW_MS + (n % 2) * 5_000 * DAY)])
@@ -192,7 +192,7 @@ def test_that_letters_have_expired_is_said(node: Node, capsys: pytest.CaptureFix
 
 def test_records_that_were_processed_are_kept_for_so_long(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """What apply has not processed stays, however old; of what has no time, as its neighbours behind it."""
-    monkeypatch.setattr(retention, "LOOKED_AT_MAX", 3)
+    monkeypatch.setattr(retention, "LOOKED_AT", 3)
     node.accept(*[30 * HOUR] * 5)
     node.accept(0, body=b"garbage")
     node.accept(30 * HOUR, 10 * HOUR, 30 * HOUR, 0)

@@ -1,7 +1,7 @@
 """Retention: what is kept for how long, and how much of it, while a node runs.
 
-Rules run one after the other, a batch at a time, with pauses as long as the batches took, so that nobody who writes the
-same file waits for long. They run in the process that writes the file, where one is; the lists below say which.
+Rules run one after the other, a batch at a time, with pauses as long as the batches worked, so that nobody who writes
+the same file waits for long. They run in the process that writes the file, where one is; the lists below say which.
 """
 
 from __future__ import annotations
@@ -29,8 +29,12 @@ LOOK_EVERY_S = 5.0
 RUN_S_MAX = 5.0
 """How long one rule goes on before the others have their turn."""
 PAUSE_S_MAX = 1.0
-LOOKED_AT_MAX = 500
+LOOKED_AT = 500
 """How many transitions, records or changes are looked at, and deleted, at once."""
+LOOKED_AT_MAX = 4_000
+"""How many transitions, where there are many: batches grow, or a full history could not keep up with traffic."""
+BYTES_EACH_MIN = 256
+"""What a transition takes at the least."""
 LETTERS_AT_ONCE = 100
 LETTERS_MAX = 20_000
 GONE_LETTERS_MAX = 50_000
@@ -161,11 +165,11 @@ class Retainer:
         started = time.monotonic()
         more = True
         while more and time.monotonic() - started < RUN_S_MAX and not self._stopping.is_set():
-            begun = time.monotonic()
+            begun = time.thread_time()
             deleted, more = rule.run(self._settings(), now)
             stats.deleted += deleted
             if more:
-                self._stopping.wait(min(time.monotonic() - begun, PAUSE_S_MAX))
+                self._stopping.wait(min(time.thread_time() - begun, PAUSE_S_MAX))
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_EVERY_S):
@@ -190,7 +194,7 @@ class OldChanges:
         if time.monotonic() < self._look_at:
             return 0
         before = self._clock.now_ms() - int(self._settings().stream_hours * HOUR_MS)
-        found = self._changes.read(0, LOOKED_AT_MAX)
+        found = self._changes.read(0, LOOKED_AT)
         old = _old_beginning([(change.position, self._written_at(change)) for change in found], before)
         if not found or old < found[-1].position:
             self._look_at = time.monotonic() + LOOK_EVERY_S
@@ -211,11 +215,26 @@ class _Records:
     def __call__(self, retention: Retention, now: int) -> Ran:
         used = self._checkpoints.load("apply")
         deleted = self._stream.trim(used - KEPT_AFTER_USE)
-        found = [record for record in self._stream.read(0, LOOKED_AT_MAX) if record.position <= used]
+        found = [record for record in self._stream.read(0, LOOKED_AT) if record.position <= used]
         times = [(record.position, read_accepted_at(record.body)) for record in found]
         old = _old_beginning(times, now - int(retention.stream_hours * HOUR_MS))
         more = old > 0 and old == found[-1].position
         return Ran(deleted + (self._stream.trim(old) if old else 0), more)
+
+
+class _Batch:
+    """How much to take at once: the more, the longer there has been more to take."""
+
+    def __init__(self) -> None:
+        self.size = LOOKED_AT
+
+    def reset(self) -> None:
+        """There is no more."""
+        self.size = LOOKED_AT
+
+    def grow(self) -> None:
+        """There may be more."""
+        self.size = min(2 * self.size, LOOKED_AT_MAX)
 
 
 class _OldTransitions:
@@ -228,17 +247,20 @@ class _OldTransitions:
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
         self._after = self._first = 0
+        self._batch = _Batch()
 
     def __call__(self, retention: Retention, now: int) -> Ran:
         before = now - int(retention.history_days * DAY_MS)
-        deleted, looked_to, kept_from = self._audit.trim(before, after=self._after, limit=LOOKED_AT_MAX)
+        deleted, looked_to, kept_from = self._audit.trim(before, after=self._after, limit=self._batch.size)
         from_the_future = kept_from is None or kept_from > now + FUTURE_MS
         if looked_to is None or not (deleted or from_the_future):
             self._after = self._first
+            self._batch.reset()
             return Ran(deleted)
         if not deleted and self._after == self._first:
             self._first = looked_to
         self._after = looked_to
+        self._batch.grow()
         return Ran(deleted, more=True)
 
 
@@ -247,11 +269,19 @@ class _TooManyTransitions:
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
+        self._batch = _Batch()
+        self._bytes_each = BYTES_EACH_MIN
 
     def __call__(self, retention: Retention, now: int) -> Ran:
-        if self._audit.bytes() <= retention.history_bytes_max:
+        size = self._audit.bytes()
+        too_many = -((retention.history_bytes_max - size) // self._bytes_each)
+        if too_many <= 0:
+            self._batch.reset()
             return Ran(0)
-        deleted = self._audit.trim_first(LOOKED_AT_MAX)
+        deleted = self._audit.trim_first(min(too_many, self._batch.size))
+        if deleted:  # what they had taken tells how many more are too many; others may have been recorded meanwhile
+            self._bytes_each = max((size - self._audit.bytes()) // deleted, BYTES_EACH_MIN)
+        self._batch.grow()
         return Ran(deleted, more=deleted > 0)
 
 
