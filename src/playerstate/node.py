@@ -199,7 +199,6 @@ class Node:
             on_accepted=self._crews[Role.APPLY].wake,
             on_close=self.close,
             clock=self._clock,
-            region=self.region,
             settings=self._settings.told,
         )
 

@@ -61,7 +61,6 @@ class Service(PlayerState):
         on_accepted: Callable[[], None],
         on_close: Callable[[], None],
         clock: Clock,
-        region: str,
         settings: Callable[[], SettingsTold] = SettingsTold,
     ) -> None:
         self._schema = schema
@@ -76,7 +75,6 @@ class Service(PlayerState):
             parts.dead_letters,
             parts.queues,
             clock,
-            region,
             send=self.send_many,
             took_effect=self._outcomes.took_effect,
         )

@@ -166,7 +166,7 @@ class DeadLettersSuite(Suite, ABC):
 
     def test_what_has_gone_is_on_record(self, letters: DeadLetters) -> None:
         """Promise 10: id, stage, code, identity, when it was found, and how, when and why it went."""
-        again = Ending(End.SENT_AGAIN, NOW_MS + 9, sent_as=[Identity("replay:local:2", 1, "anna", "gold")])
+        again = Ending(End.SENT_AGAIN, NOW_MS + 9, sent_as=[Identity("replay:2:0a1b2c3d", 1, "anna", "gold")])
         letters.put([letter("1", identity=IDENTITY), letter("2", stage="link")])
         letters.end("2", again)
         letters.end("1", DISCARDED)

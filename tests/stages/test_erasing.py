@@ -47,7 +47,6 @@ def service(world: World) -> Service:
         on_accepted=lambda: None,
         on_close=lambda: None,
         clock=world.clock,
-        region=REGION,
     )
 
 

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from builders import letter
 from playerstate.core.answers import Accepted, Rejected, Stats
-from playerstate.core.letters import End, Ending
+from playerstate.core.letters import End, Ending, replayer
 from playerstate.core.model import DeadLetter, Identity, Outcome, Status, Update
 from playerstate.core.schema import parse_schema
 from playerstate.core.wire import encode_record, encode_update
@@ -47,7 +47,6 @@ def service(world: World) -> Service:
         on_accepted=lambda: None,
         on_close=lambda: None,
         clock=world.clock,
-        region=REGION,
     )
 
 
@@ -92,7 +91,7 @@ def test_a_letter_is_sent_again_and_goes() -> None:
     """Promise 10: under a producer of its own; what it was sent as is on record, and what came of it can be asked."""
     world, (one,) = dead_mana(mana(5))
     node = service(world)
-    answer = Accepted(f"replay:{REGION}:{one.letter_id}", 1, "ada", "mana")
+    answer = Accepted(replayer(one), 1, "ada", "mana")
     assert node.send_again(one.letter_id) == [answer]
     world.step_all()
     assert (value(world), world.dead_letters.list()) == (5, [])
@@ -173,7 +172,7 @@ def test_cut_off_before_the_append_and_repeated() -> None:
     service(world).send_again(one.letter_id)
     assert records(world)[-1].body == encode_record(
         NOW_MS + 40 * HOUR_MS,
-        [encode_update(structs.replace(mana(5), producer=f"replay:{REGION}:{one.letter_id}", sequence=1))],
+        [encode_update(structs.replace(mana(5), producer=replayer(one), sequence=1))],
     )
 
 
@@ -372,17 +371,19 @@ def test_letters_that_are_found_before_an_erasure_is_applied_go_with_it() -> Non
     assert (gone.ending.end, gone.identity) == (End.ERASED, mana(1).identity)
 
 
-def test_two_regions_send_letters_of_one_id() -> None:
-    """They are different letters, whose updates are different ones, also once rows have come from one to the other."""
-    producers = set()
-    for region in ("eu-west-1", "us-east-1"):
-        world, (one,) = dead_mana(mana(5))
-        node = service(world)
-        node._letters._region = region
-        (answer,) = node.send_again(one.letter_id)
-        assert isinstance(answer, Accepted)
-        producers.add(answer.producer)
-    assert len(producers) == 2
+@pytest.mark.parametrize("same", [True, False])
+def test_letters_of_one_id_in_two_regions(same: bool) -> None:
+    """Promise 2: another update is another one, the same one is a repeat, wherever its letter was found."""
+    there, (letter_there,) = dead_mana(mana(5))
+    _, (letter_here,) = dead_mana(mana(5) if same else mana(6))
+    assert letter_there.letter_id == letter_here.letter_id
+    service(there).send_again(letter_there.letter_id)
+    there.step_all()
+    world = there
+    world.dead_letters.put([letter_here])
+    service(world).send_again(letter_here.letter_id)
+    world.step_all()
+    assert value(world) == (5 if same else 11)
 
 
 def test_apply_asks_only_of_what_may_have_been_put_aside() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import click
 import typer
 
-from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, leave
+from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, ExitCode, leave
 
 app = typer.Typer(help="Look at what no stage could take, send it again, or discard it.", no_args_is_help=True)
 
@@ -94,7 +94,7 @@ def send_again(
     data: Data = DEFAULT_DATA,
     as_json: AsJson = False,
 ) -> None:
-    """Send the updates of dead letters again, as the producer `replay:REGION:ID`, and wait for their outcomes.
+    """Send the updates of dead letters again, as the producer `replay:ID:HASH`, and wait for their outcomes.
 
     A letter goes once all of it is accepted. What was wrong with it has to be put right before, for example by a schema
     that knows its key. It may be repeated after any interruption, without harm.
@@ -110,7 +110,9 @@ def send_again(
     _check_asking(every=every, yes=yes, as_json=as_json)
     with existing_node(data) as node:
         ids = chosen(node, letter_ids, where, "Send {} again?", ask=every and not yes)
-        exit_code = send_letters_again(node, ids, one=not every and len(ids) == 1, as_json=as_json)
+        exit_code = ExitCode.REFUSED
+        if ids is not None:
+            exit_code = send_letters_again(node, ids, one=not every and len(ids) == 1, as_json=as_json)
     leave(exit_code)
 
 
@@ -145,7 +147,9 @@ def discard(
     check_discard_reason(reason)
     with existing_node(data) as node:
         ids = chosen(node, letter_ids, where, "Discard {}? It cannot be undone.", ask=every and not yes)
-        exit_code = discard_letters(node, ids, reason, one=not every and len(ids) == 1, as_json=as_json)
+        exit_code = ExitCode.REFUSED
+        if ids is not None:
+            exit_code = discard_letters(node, ids, reason, one=not every and len(ids) == 1, as_json=as_json)
     leave(exit_code)
 
 

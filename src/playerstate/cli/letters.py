@@ -40,7 +40,7 @@ def show_letters(letters: Sequence[DeadLetter], stats: Stats, *, as_json: bool) 
     if as_json:
         console.document(
             {
-                "dead_letters": [_as_data(letter) for letter in letters],
+                "dead_letters": [{**_as_data(letter), "age_s": _age_ms(letter) / 1000} for letter in letters],
                 "count": stats.dead_letters,
                 "by_stage": stats.dead_letters_by_stage,
                 "oldest_s": round(stats.dead_letters_oldest_s, 3),
@@ -136,11 +136,14 @@ def _as_data(letter: DeadLetter) -> dict[str, Any]:
         "letter_id": letter.letter_id,
         "stage": letter.stage,
         "at": letter.at,
-        "age_s": max(now_ms() - letter.at, 0) / 1000,
         "code": letter.code,
         "reason": letter.reason,
         "identity": identity._asdict() if identity else None,
     }
+
+
+def _age_ms(letter: DeadLetter) -> int:
+    return max(now_ms() - letter.at, 0)
 
 
 def _content(letter: DeadLetter) -> dict[str, Any]:
@@ -151,8 +154,7 @@ def _content(letter: DeadLetter) -> dict[str, Any]:
 
 
 def _row(letter: DeadLetter) -> list[str]:
-    age = age_text(now_ms() - letter.at)
-    found = [letter.letter_id, _time(letter.at), age, letter.stage, letter.code]
+    found = [letter.letter_id, _time(letter.at), age_text(_age_ms(letter)), letter.stage, letter.code]
     return [*found, letter.reason, _named(letter.identity)]
 
 

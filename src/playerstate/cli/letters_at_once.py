@@ -20,8 +20,8 @@ PAGE = 1_000
 
 def chosen(
     node: PlayerState, letter_ids: Sequence[str] | None, where: LetterFilter, question: str, *, ask: bool
-) -> list[str]:
-    """The ids of the letters that are meant, each once, as they are now; none if somebody who is asked says no.
+) -> list[str] | None:
+    """The ids of the letters that are meant, each once, as they are now; None if somebody who is asked says no.
 
     What comes to be a letter meanwhile is left alone: it may be what was just sent again.
     """
@@ -32,7 +32,7 @@ def chosen(
         found += [letter.letter_id for letter in page]
     if found and ask and not confirmed(question.format(f"{len(found):,} dead letters")):
         console.note("Nothing was done.")
-        return []
+        return None
     return found
 
 

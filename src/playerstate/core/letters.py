@@ -86,14 +86,17 @@ class LetterSummary(msgspec.Struct, frozen=True):
         return sum(self.by_stage.values())
 
 
-def replayer(region: str, letter_id: str) -> str:
-    """The producer of a letter that is sent again. Other regions have letters of the same id, and their own updates."""
-    return f"{REPLAYER_PREFIX}{region}:{letter_id}"
-
-
 def fingerprint(letter: DeadLetter) -> bytes:
     """What tells whether a letter that comes under the id of one that has gone is that one."""
     return hashlib.sha256(letter.body).digest()[:16]
+
+
+def replayer(letter: DeadLetter) -> str:
+    """The producer of a letter that is sent again: the same wherever and whenever that is done.
+
+    Other regions, and a region that was restored, have letters of the same id that hold other updates.
+    """
+    return f"{REPLAYER_PREFIX}{letter.letter_id}:{fingerprint(letter)[:4].hex()}"
 
 
 def check_discard_reason(reason: str) -> None:

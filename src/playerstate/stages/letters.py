@@ -37,7 +37,6 @@ class Letters:
         dead_letters: DeadLetters,
         queues: Mapping[Stage, Queue],
         clock: Clock,
-        region: str,
         *,
         send: Callable[[Sequence[Update]], list[Answer]],
         took_effect: Callable[[Identity], bool],
@@ -45,7 +44,6 @@ class Letters:
         self._dead_letters = dead_letters
         self._queues = queues
         self._clock = clock
-        self._region = region
         self._send = send
         self._took_effect = took_effect
         self._lock = threading.Lock()
@@ -138,7 +136,7 @@ class Letters:
 
     def _as_sent(self, letter: DeadLetter, place: int, update: Update) -> Identity:
         player_id, state_key = update.first_key if update.ops else ("", "")
-        return Identity(replayer(self._region, letter.letter_id), place, player_id, state_key)
+        return Identity(replayer(letter), place, player_id, state_key)
 
     def _end(self, letter: DeadLetter, end: End, *, reason: str = "", sent_as: Sequence[Identity] = ()) -> None:
         self._dead_letters.end(letter.letter_id, Ending(end, self._clock.now_ms(), reason, list(sent_as)))
