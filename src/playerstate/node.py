@@ -32,7 +32,8 @@ from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import Report, dead_message
 from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.logs import log_to_stderr
-from playerstate.runtime.retention import Retainer, rules_of_follow, rules_of_node
+from playerstate.runtime.retainer import Retainer
+from playerstate.runtime.retention import rules_of_follow, rules_of_node
 from playerstate.runtime.socket_server import SocketServer
 from playerstate.service import Parts, Service
 from playerstate.settings import SettingsFile

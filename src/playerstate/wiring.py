@@ -23,7 +23,8 @@ from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import ApplyConsumer, Consumer, ProjectConsumer, QueueConsumer
 from playerstate.runtime.crew import Role
 from playerstate.runtime.regional import ReplicateConsumer, ResolveConsumer
-from playerstate.runtime.retention import OldChanges, Retainer, RetentionClock, Rule
+from playerstate.runtime.retainer import Retainer, RetentionClock
+from playerstate.runtime.retention import OldChanges, Rule
 from playerstate.settings import Settings
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record

@@ -27,7 +27,8 @@ from playerstate.runtime.consumers import Report
 from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.doorbell import Doorbell
 from playerstate.runtime.logs import LogStyle, configure_logging
-from playerstate.runtime.retention import Retainer, rules_of_follow
+from playerstate.runtime.retainer import Retainer
+from playerstate.runtime.retention import rules_of_follow
 from playerstate.settings import Settings, SettingsFile
 from playerstate.wiring import FolderParts, consumers, doorbell_path, retainer
 
