@@ -7,10 +7,11 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
 from playerstate.core.amendment import Amendment
-from playerstate.core.answers import Accepted, Alarm, Answer, Compared, Stats
+from playerstate.core.answers import Accepted, Alarm, Answer, Compared, SettingsTold, Stats
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
 from playerstate.core.history import HistoryPage
+from playerstate.core.letters import EVERY, GoneLetter, LetterFilter
 from playerstate.core.model import DeadLetter, Identity, Json, Outcome, Update, View
 from playerstate.core.schema import Schema
 
@@ -73,12 +74,28 @@ class PlayerState(Protocol):
         """
         ...
 
-    def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:
-        """The next dead letters in the order in which they were found."""
+    def dead_letters(self, *, after: str = "", limit: int = 100, where: LetterFilter = EVERY) -> list[DeadLetter]:
+        """The next dead letters beyond an id, in the order of their ids."""
         ...
 
     def send_again(self, letter_id: str) -> list[Answer]:
-        """Send the updates of a dead letter again, as `replay:<id>`; the letter goes if all were accepted."""
+        """Send the updates of a dead letter again, as `replay:<id>:<hash>`; the letter goes if all were accepted.
+
+        It may be repeated after any failure. An update that has taken effect all the same is `Rejected` as `processed`.
+        Raises `InvalidUpdate` for a letter that is not there, that cannot be read, or all of which has been processed.
+        """
+        ...
+
+    def discard(self, letter_id: str, *, reason: str) -> GoneLetter:
+        """Have a dead letter go for good; the record of it is kept. Raises `InvalidUpdate` without a reason."""
+        ...
+
+    def gone_letters(self, *, after: int = 0, limit: int = 100, where: LetterFilter = EVERY) -> Sequence[GoneLetter]:
+        """The next records, beyond a number, of dead letters that have gone, in the order in which they went."""
+        ...
+
+    def gone_letter(self, letter_id: str) -> GoneLetter | None:
+        """The latest record of a dead letter that has gone."""
         ...
 
     def set_value(
@@ -149,6 +166,10 @@ class PlayerState(Protocol):
 
     def alarms(self) -> list[Alarm]:
         """The alarms that fire, the critical ones first, as the node judged them in the last second or so."""
+        ...
+
+    def settings(self) -> SettingsTold:
+        """What is set for the node, as it is in force."""
         ...
 
     def close(self) -> None:

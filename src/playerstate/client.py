@@ -14,10 +14,11 @@ import msgspec
 
 from playerstate.api import AnyUpdate, PlayerState
 from playerstate.core.amendment import Amendment
-from playerstate.core.answers import Accepted, Alarm, Answer, Compared, Rejected, Stats
+from playerstate.core.answers import Accepted, Alarm, Answer, Compared, Rejected, SettingsTold, Stats
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
 from playerstate.core.history import HistoryPage
+from playerstate.core.letters import EVERY, GoneLetter, LetterFilter
 from playerstate.core.model import DeadLetter, Identity, Json, Outcome, View
 from playerstate.core.schema import Schema
 from playerstate.errors import InvalidUpdate, OutcomeUnknown, Unavailable
@@ -130,9 +131,9 @@ class RemoteNode(PlayerState):
         asked = protocol.History(player_id, state_key, since, before, outcome, producer, limit, everywhere)
         return self._call(asked, HistoryPage)
 
-    def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:
+    def dead_letters(self, *, after: str = "", limit: int = 100, where: LetterFilter = EVERY) -> list[DeadLetter]:
         """The next dead letters."""
-        return self._call(protocol.ListDeadLetters(after, limit), list[DeadLetter])
+        return self._call(protocol.ListDeadLetters(after, limit, where), list[DeadLetter])
 
     def send_again(self, letter_id: str) -> list[Answer]:
         """Send the updates of a dead letter again."""
@@ -150,6 +151,18 @@ class RemoteNode(PlayerState):
         """Take back what an update did."""
         request = protocol.Undo(identity, reason, dry_run)
         return self._call(request, Amendment, wait_s=WAIT_MAX_S, changes=not dry_run)
+
+    def discard(self, letter_id: str, *, reason: str) -> GoneLetter:
+        """Have a dead letter go."""
+        return self._call(protocol.Discard(letter_id, reason), GoneLetter, changes=True)
+
+    def gone_letters(self, *, after: int = 0, limit: int = 100, where: LetterFilter = EVERY) -> Sequence[GoneLetter]:
+        """The next records of dead letters that have gone."""
+        return self._call(protocol.ListGoneLetters(after, limit, where), list[GoneLetter])
+
+    def gone_letter(self, letter_id: str) -> GoneLetter | None:
+        """The latest record of a dead letter that has gone."""
+        return self._call(protocol.GetGoneLetter(letter_id), GoneLetter | None)
 
     def erase(self, player_id: str, *, reason: str) -> list[Accepted]:
         """Erase a player."""
@@ -190,6 +203,10 @@ class RemoteNode(PlayerState):
     def alarms(self) -> list[Alarm]:
         """The alarms that fire."""
         return self._call(protocol.GetAlarms(), list[Alarm])
+
+    def settings(self) -> SettingsTold:
+        """What is set for the node."""
+        return self._call(protocol.GetSettings(), SettingsTold)
 
     def close(self) -> None:
         """Let go of the connections; the node runs on."""

@@ -30,20 +30,22 @@ from playerstate.folder import FOLDER_FILE, DataFolder, read_about
 from playerstate.neighbourhood import Neighbourhood, is_regional
 from playerstate.runtime.alarming import Alarming
 from playerstate.runtime.clock import SystemClock
-from playerstate.runtime.consumers import KEPT_AFTER_USE, Report, dead_message
+from playerstate.runtime.consumers import Report, dead_message
 from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.logs import log_to_stderr
+from playerstate.runtime.retainer import Retainer
+from playerstate.runtime.retention import rules_of_follow, rules_of_node
 from playerstate.runtime.socket_server import SocketServer
 from playerstate.runtime.vitals import Vitals
 from playerstate.service import Parts, Service
 from playerstate.settings import SettingsFile, thresholds
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.history import NOBODY
-from playerstate.wiring import FolderParts, consumers, verified, verify_once
+from playerstate.wiring import FolderParts, consumers, retainer, verified, verify_once
 from playerstate.workers import CrewHandle, WorkerProcess
 
 SUPERVISE_EVERY_S = 0.25
-TRIM_EVERY_S = 5.0
+COLLECT_EVERY_S = 5.0
 SEQUENCES_PER_RECORD = 2**16
 
 log = structlog.get_logger(__name__)
@@ -107,17 +109,24 @@ class Node:
             opened.callback(graph.close)
             self._crews: dict[Role, CrewHandle] = {}
             self._start_crews(path, options, graph, opened)
-            self._accept = self._make_accept()
-            self._alarming = Alarming(self._figures, lambda: thresholds(self._settings.current()), self._clock)
-            self._alarming.look()
-            self._supervisor = threading.Thread(target=self._supervise, name="playerstate-supervisor", daemon=True)
-            self._supervisor.start()
-            opened.callback(self._stop_supervisor)
             self.parts = self._all_parts(graph)
+            self._accept = self._make_accept()
             self.service = self._make_service()
+            self._keeping = self._make_retainer(options)
+            self._start_looking_after(opened)
             server = SocketServer(path, self.service)
             opened.callback(server.close)
             self._opened = opened.pop_all()
+
+    def _start_looking_after(self, opened: contextlib.ExitStack) -> None:
+        """Start what judges, restarts, puts aside, and lets go of what is too old."""
+        self._alarming = Alarming(self._figures, lambda: thresholds(self._settings.current()), self._clock)
+        self._alarming.look()
+        self._supervisor = threading.Thread(target=self._supervise, name="playerstate-supervisor", daemon=True)
+        self._supervisor.start()
+        opened.callback(self._stop_supervisor)
+        self._keeping.start()
+        opened.callback(self._keeping.stop)
 
     def __enter__(self) -> Self:
         return self
@@ -154,6 +163,7 @@ class Node:
         verification = reports[Role.LINK].verification
         lags["verify"] = verification.waiting
         links = reports[Role.APPLY].links
+        letters = parts.dead_letters.summary()
         if self._around:
             lags["replicate"] = sum(links.values())
         return Stats(
@@ -161,14 +171,21 @@ class Node:
             {name: msgspec.structs.replace(stages.get(name, StageStats()), lag=lag) for name, lag in lags.items()},
             reports[Role.APPLY].outcomes,
             reports[Role.FOLLOW].freshness_ms,
-            parts.dead_letters.count(),
+            letters.count,
             reports[Role.APPLY].rows_written,
             links,
             verification=verification,
             accept=self._accept.stats(),
-            process=self._vitals.stats(worker_restarts=sum(crew.restarts for crew in self._crews.values())),
+            process=self._vitals.stats(
+                worker_restarts=sum(crew.restarts for crew in self._crews.values()),
+                untrimmed_s=self._keeping.idle_s("stream"),
+            ),
             conflicts_resolved=reports[Role.APPLY].conflicts_resolved,
             freshness_sum_ms=reports[Role.FOLLOW].freshness_sum_ms,
+            dead_letters_by_stage={str(stage): n for stage, n in letters.by_stage.items()},
+            dead_letters_oldest_s=max(self._clock.now_ms() - letters.oldest_at, 0) / 1000 if letters.count else 0.0,
+            retention={name: ran for report in reports.values() for name, ran in report.retention.items()}
+            | self._keeping.stats,
         )
 
     def close(self) -> None:
@@ -217,7 +234,17 @@ class Node:
             on_accepted=self._crews[Role.APPLY].wake,
             on_close=self.close,
             other_audits=self._around.audits if self._around else lambda: NOBODY,
+            clock=self._clock,
+            settings=self._settings.told,
         )
+
+    def _make_retainer(self, options: Options) -> Retainer:
+        parts = self._parts
+        expire = self.service.expire_letters
+        rules = rules_of_node(parts.stream, parts.checkpoints, parts.dead_letters, expire, parts.findings)
+        if options.workers == "thread":
+            rules += rules_of_follow(parts.audit)
+        return retainer(Role.LINK, rules, parts, self._settings.current, self._around)
 
     def _start_crews(self, path: Path, options: Options, graph: LadybugGraph, opened: contextlib.ExitStack) -> None:
         """Start the crews: as processes, or all as threads of this one.
@@ -240,7 +267,15 @@ class Node:
             first = Report(applied_to=self._parts.checkpoints.load("apply"))
             return keep(
                 role,
-                WorkerProcess(role, path, self.region, self.cache_url, regional=self._around is not None, first=first),
+                WorkerProcess(
+                    role,
+                    path,
+                    self.region,
+                    self.cache_url,
+                    regional=self._around is not None,
+                    first=first,
+                    settings=self._settings.current,
+                ),
             )
 
         link = threads(Role.LINK)
@@ -252,21 +287,19 @@ class Node:
             threads(Role.APPLY, follow.wake)
 
     def _supervise(self) -> None:
-        """Restart what has died, let go of what every consumer has processed, and judge the alarms."""
-        since_trim = 0.0
+        """Restart what has died, put aside what no consumer could take, and judge the alarms."""
+        since_looked = 0.0
         while not self._closing.wait(SUPERVISE_EVERY_S):
-            since_trim += SUPERVISE_EVERY_S
+            since_looked += SUPERVISE_EVERY_S
             try:
                 if self._valkey is not None and self._valkey.ensure_running():
                     self._vitals.cache_restarts += 1
                     log.warning("the cache had died and was started again")
                 for crew in self._crews.values():
                     crew.ensure_running()
-                if since_trim >= TRIM_EVERY_S:
-                    since_trim = 0.0
-                    self._parts.stream.trim(self._parts.checkpoints.load("apply") - KEPT_AFTER_USE)
+                if since_looked >= COLLECT_EVERY_S:
+                    since_looked = 0.0
                     self._collect_dead_messages()
-                    self._vitals.trimmed()
             except PlayerStateError as exc:
                 log.warning("the supervisor tries again", error=described(exc))
             self._alarming.look()

@@ -6,25 +6,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from playerstate.api import AnyUpdate, PlayerState
-from playerstate.core import producers
 from playerstate.core.amendment import Amendment
-from playerstate.core.answers import Accepted, Alarm, Answer, Compared, Stats
+from playerstate.core.answers import Accepted, Alarm, Answer, Compared, SettingsTold, Stats
 from playerstate.core.check import check_player_id, unknown_key
 from playerstate.core.export import Export
 from playerstate.core.findings import Finding
 from playerstate.core.history import HistoryPage, Wanted
 from playerstate.core.images import Images
-from playerstate.core.model import DeadLetter, Identity, Json, Key, Outcome, Stage, Status, Transition, Update, View
-from playerstate.core.row import join_rows
+from playerstate.core.letters import EVERY, GoneLetter, LetterFilter
+from playerstate.core.model import DeadLetter, Identity, Json, Key, Outcome, Stage, Transition, View
 from playerstate.core.schema import Schema
-from playerstate.core.types import DATA_TYPES
-from playerstate.core.wire import decode_any_updates
 from playerstate.errors import InvalidUpdate, Unavailable
 from playerstate.ports.audit import Audit
 from playerstate.ports.cache import Cache
+from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.findings import Findings
 from playerstate.ports.graph import Graph
@@ -33,15 +29,16 @@ from playerstate.ports.store import Changes, Store
 from playerstate.ports.stream import Checkpoints, Stream
 from playerstate.runtime.amending import Amending
 from playerstate.stages.accept import Accept
-from playerstate.stages.export import Exporter, letters_of
+from playerstate.stages.export import Exporter
 from playerstate.stages.history import NOBODY, History, Others
+from playerstate.stages.letters import Letters
+from playerstate.stages.outcomes import Outcomes
 from playerstate.stages.paths import shortest_path
 from playerstate.stages.put_right import PutRight
 from playerstate.stages.verify_once import VerifyOnce
 
 OUTCOME_POLL_S = 0.05
 DRAIN_POLL_S = 0.005
-HISTORY_SEARCHED_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,9 @@ class Service(PlayerState):
         verify_once: VerifyOnce,
         on_accepted: Callable[[], None],
         on_close: Callable[[], None],
+        clock: Clock,
         other_audits: Callable[[], Others] = lambda: NOBODY,
+        settings: Callable[[], SettingsTold] = SettingsTold,
     ) -> None:
         self._schema = schema
         self._parts = parts
@@ -84,6 +83,15 @@ class Service(PlayerState):
         self._on_close = on_close
         self._images = Images(schema, kept_max=256)
         self._history = History(parts.audit, other_audits)
+        self._outcomes = Outcomes(schema, parts.store, parts.audit, parts.dead_letters)
+        self._letters = Letters(
+            parts.dead_letters,
+            parts.queues,
+            clock,
+            send=self.send_many,
+            took_effect=self._outcomes.took_effect,
+        )
+        self._settings = settings
         self._exporter = Exporter(schema, parts.store, parts.audit, parts.dead_letters, parts.graph)
 
     @property
@@ -105,13 +113,13 @@ class Service(PlayerState):
         """What became of an update. Its row's memory knows; the watch channel says when to look again."""
         identity = Identity(*identity)
         key = self._key(identity.player_id, identity.state_key)
-        found = self._outcome(key, identity)
+        found = self._outcomes.of(identity)
         if found is not None or wait_s <= 0:
             return found
         deadline = time.monotonic() + wait_s
         changes = self._wakes(key.player_id)
         while True:
-            found = self._outcome(key, identity)
+            found = self._outcomes.of(identity)
             if found is not None or time.monotonic() >= deadline:
                 return found
             next(changes)
@@ -175,34 +183,32 @@ class Service(PlayerState):
             player_id, state_key, since=since, before=before, wanted=wanted, limit=limit, everywhere=everywhere
         )
 
-    def dead_letters(self, *, after: str = "", limit: int = 100) -> list[DeadLetter]:
+    def dead_letters(self, *, after: str = "", limit: int = 100, where: LetterFilter = EVERY) -> list[DeadLetter]:
         """The next dead letters."""
-        return self._parts.dead_letters.list(after=after, limit=limit)
+        return self._parts.dead_letters.list(after=after, limit=limit, where=where)
 
     def send_again(self, letter_id: str) -> list[Answer]:
         """Send the updates of a dead letter under a producer of its own; the original had no effect.
 
         A letter of a consumer group goes back on its queue.
         """
-        letter = self._parts.dead_letters.get(letter_id)
-        if letter is None:
-            raise InvalidUpdate(f"There is no dead letter {letter_id[:80]!r}", code="unknown_letter")
-        if letter.stage in self._parts.queues:
-            self._parts.queues[letter.stage].send([letter.body])
-            self._parts.dead_letters.remove(letter_id)
-            return []
-        originals = decode_any_updates(letter.body)
-        for update in originals:
-            if self._took_effect(update):
-                raise InvalidUpdate("An update of this letter has been processed already", code="processed")
-        updates = [
-            msgspec.structs.replace(update, producer=f"replay:{letter_id}", sequence=index, sent_at=0)
-            for index, update in enumerate(originals, start=1)
-        ]
-        answers = self.send_many(updates)
-        if all(isinstance(answer, Accepted) for answer in answers):
-            self._parts.dead_letters.remove(letter_id)
-        return answers
+        return self._letters.send_again(letter_id)
+
+    def discard(self, letter_id: str, *, reason: str) -> GoneLetter:
+        """Have a dead letter go, for a reason that is kept."""
+        return self._letters.discard(letter_id, reason)
+
+    def gone_letters(self, *, after: int = 0, limit: int = 100, where: LetterFilter = EVERY) -> Sequence[GoneLetter]:
+        """The next records of dead letters that have gone."""
+        return self._parts.dead_letters.gone(after=after, limit=limit, where=where)
+
+    def gone_letter(self, letter_id: str) -> GoneLetter | None:
+        """The latest record of a dead letter that has gone."""
+        return self._parts.dead_letters.latest_gone(letter_id)
+
+    def expire_letters(self, before: int, keep: int, *, limit: int) -> int:
+        """End dead letters found before a time (ms), and the first of more than `keep`, at most `limit` at once."""
+        return self._letters.expire(before, keep, limit=limit)
 
     def set_value(
         self, player_id: str, state_key: str, value: Json, *, reason: str, dry_run: bool = False
@@ -220,8 +226,7 @@ class Service(PlayerState):
         """Erase a player; the player's dead letters go at once."""
         answers = self._accept.erase(player_id, reason)
         self._on_accepted()
-        for letter in letters_of(self._parts.dead_letters, player_id):
-            self._parts.dead_letters.remove(letter.letter_id)
+        self._letters.erase(player_id)
         return answers
 
     def export(self, player_id: str) -> Export:
@@ -272,6 +277,10 @@ class Service(PlayerState):
         """The alarms that fire."""
         return self._stats().alarms
 
+    def settings(self) -> SettingsTold:
+        """What is set for the node, as it is in force."""
+        return self._settings()
+
     def close(self) -> None:
         """Stop the node."""
         self._on_close()
@@ -319,39 +328,6 @@ class Service(PlayerState):
             for key, rows in self._parts.store.load_player(player_id).items()
             if key.state_key in self._schema.keys  # another region may have a newer one
         }
-
-    def _took_effect(self, update: Update) -> bool:
-        key = update.first_key
-        if not update.producer or key.state_key not in self._schema.keys:
-            return False
-        known = self._outcome(key, Identity(update.producer, update.sequence, *key))
-        return known is not None and known.status is not Status.DEAD
-
-    def _outcome(self, key: Key, identity: Identity) -> Outcome | None:
-        stored = self._parts.store.load([key])[key]
-        rows = [self._images.read(key.state_key, body).row for body in stored.values()]
-        memory = join_rows(rows, DATA_TYPES[self._schema.keys[key.state_key].type]).memory
-        known = producers.recall(memory, identity.producer, identity.sequence, sent_at=2**62)
-        remembered = known if isinstance(known, Outcome) and known.duplicate else None
-        # accept's own producers leave no gaps, so that one that was put aside looks as if it had been applied
-        if remembered is not None and not identity.producer.startswith(producers.OWN_PRODUCER_PREFIX):
-            return msgspec.structs.replace(remembered, duplicate=False)
-        letter = self._parts.dead_letters.find(identity)
-        if remembered is not None and letter is None:
-            return msgspec.structs.replace(remembered, duplicate=False)
-        told = self._outcome_in_history(key, identity)  # of what the row had no room for, or has let go
-        if told is not None:
-            return told
-        if letter is not None:
-            return Outcome(Status.DEAD, letter.code)
-        return known if isinstance(known, Outcome) else None
-
-    def _outcome_in_history(self, key: Key, identity: Identity) -> Outcome | None:
-        for transition in self._parts.audit.history(*key, limit=HISTORY_SEARCHED_MAX):
-            for cause in transition.causes:
-                if (cause.producer, cause.sequence, cause.of) == (identity.producer, identity.sequence, None):
-                    return Outcome(cause.status, cause.reason)
-        return None
 
 
 def _wait(condition: Callable[[], bool], deadline: float) -> bool:

@@ -19,13 +19,18 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 import structlog
+from msgspec import Meta
 from msgspec.structs import asdict, replace
 
+from playerstate.core.answers import SettingsTold, SettingTold
 from playerstate.errors import StartRefused
 
 FILE = "settings.toml"
 
 log = structlog.get_logger(__name__)
+
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=86_400)]
+Days: TypeAlias = Annotated[float, Meta(gt=0, le=36_500)]
 
 
 class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,12 +44,12 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     enabled: bool = True
     repair: bool = True
-    sample_every_s: float = 5.0
-    sample_keys: int = 100
-    sweep_share: float = 0.1
-    cache_stale_after_s: float = 15.0
-    graph_stale_after_s: float = 30.0
-    region_stale_after_s: float = 300.0
+    sample_every_s: Seconds = 5.0
+    sample_keys: Annotated[int, Meta(ge=0, le=100_000)] = 100
+    sweep_share: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    cache_stale_after_s: Seconds = 15.0
+    graph_stale_after_s: Seconds = 30.0
+    region_stale_after_s: Seconds = 300.0
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,11 +58,11 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     What a stage has still to process is kept in any case.
     """
 
-    history_days: float = 365.0
-    history_bytes_max: int = 50_000_000_000
-    findings_days: float = 365.0
-    dead_letters_days: float = 14.0
-    stream_hours: float = 24.0
+    history_days: Days = 365.0
+    history_bytes_max: Annotated[int, Meta(ge=1_000_000)] = 50_000_000_000
+    findings_days: Days = 365.0
+    dead_letters_days: Days = 14.0
+    stream_hours: Annotated[float, Meta(gt=0, le=876_000)] = 24.0
 
 
 Threshold: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
@@ -116,24 +121,41 @@ def thresholds(settings: Settings) -> dict[str, float]:
 
 
 class SettingsFile:
-    """The settings of a data folder. Any thread may ask for them."""
+    """The settings of a data folder. Any thread may ask for them.
 
-    def __init__(self, folder: Path) -> None:
+    Raises `StartRefused` if they cannot be read, unless it is given what holds `otherwise`.
+    """
+
+    def __init__(self, folder: Path, otherwise: Settings | None = None) -> None:
         self._path = folder / FILE
         self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
-        self._settings = self._read()
+        self._problem = ""
+        self._given: set[str] = set()
+        self._settings = otherwise or Settings()
+        if otherwise is None:
+            self._read()
+        else:
+            self._read_if_right()
 
     def current(self) -> Settings:
         """What the file says now, or said last where it cannot be read now."""
         with self._lock:
             if self._stamp() != self._seen:
-                try:
-                    self._settings = self._read()
-                except StartRefused as exc:
-                    self._seen = self._stamp()
-                    log.warning("the settings cannot be read; what they said last holds", error=str(exc))
+                self._read_if_right()
             return self._settings
+
+    def told(self) -> SettingsTold:
+        """What is in force, setting by setting, and which of it was set."""
+        settings = self.current()
+        with self._lock:
+            return SettingsTold(
+                {
+                    name: SettingTold(value, default, name in self._given)
+                    for (name, value), default in zip(_flat(settings), dict(_flat(Settings())).values(), strict=True)
+                },
+                self._problem,
+            )
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:
@@ -142,12 +164,30 @@ class SettingsFile:
             return None
         return about.st_mtime_ns, about.st_ino, about.st_size
 
-    def _read(self) -> Settings:
+    def _read_if_right(self) -> None:
+        try:
+            self._read()
+        except StartRefused as exc:
+            self._problem = str(exc)
+            log.warning("the settings cannot be read; what they said last holds", error=str(exc))
+
+    def _read(self) -> None:
         self._seen = self._stamp()
         try:
             text = self._path.read_text("utf-8")
+            settings = parse_settings(text)
         except FileNotFoundError:
-            return Settings()
+            text, settings = "", Settings()
         except (OSError, UnicodeDecodeError) as exc:
             raise StartRefused(f"{self._path} cannot be read: {exc}") from exc
-        return parse_settings(text)
+        except StartRefused as exc:
+            raise StartRefused(f"{self._path}: {exc}") from exc
+        given = tomllib.loads(text)
+        self._given = {f"{section}.{name}" for section, values in given.items() for name in values}
+        self._settings, self._problem = settings, ""
+
+
+def _flat(settings: Settings) -> list[tuple[str, bool | int | float]]:
+    """All settings by `section.name`, in their order."""
+    sections = msgspec.to_builtins(settings)
+    return [(f"{section}.{name}", value) for section, values in sections.items() for name, value in values.items()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -36,6 +36,8 @@ from playerstate.runtime.consumers import (
 )
 from playerstate.runtime.crew import Role
 from playerstate.runtime.regional import ReplicateConsumer, ResolveConsumer
+from playerstate.runtime.retainer import Retainer, RetentionClock
+from playerstate.runtime.retention import OldChanges, Rule
 from playerstate.runtime.verifying import VerifyConsumer
 from playerstate.settings import Settings, Verification
 from playerstate.stages.apply import Apply
@@ -184,6 +186,18 @@ def verify_once(schema: Schema, region: str, compared: Verified, findings: Findi
     return VerifyOnce(Walk(compared), begin, compared.store.count, Random(), time.sleep)  # noqa: S311 - samples
 
 
+def retainer(
+    role: Role,
+    rules: Sequence[Rule],
+    parts: FolderParts,
+    settings: Callable[[], Settings],
+    neighbourhood: Neighbourhood | None = None,
+) -> Retainer:
+    """What enforces rules in the process of a crew."""
+    clock = neighbourhood.clock if neighbourhood else SystemClock()
+    return Retainer(rules, lambda: settings().retention, RetentionClock(clock, parts.checkpoints, role))
+
+
 def consumers(
     role: Role,
     schema: Schema,
@@ -209,8 +223,10 @@ def consumers(
                 note=NoteDeliveries(region, parts.queues["audit"], clock),
             )
             stream, changes = parts.stream, parts.store.changes
+            believed = RetentionClock(clock, parts.checkpoints, role)
+            old_changes = OldChanges(changes, region, lambda: settings().retention, believed).up_to
             if neighbourhood is None:
-                return [ApplyConsumer(stream, parts.checkpoints, apply, changes)]
+                return [ApplyConsumer(stream, parts.checkpoints, apply, changes, old_changes=old_changes)]
             resolve = Resolve(schema, region, parts.store, clock, retired=neighbourhood.settled)
             return [
                 ApplyConsumer(
@@ -220,6 +236,7 @@ def consumers(
                     changes,
                     carried_to=neighbourhood.carried_to,
                     waits_for=neighbourhood.waits_for,
+                    old_changes=old_changes,
                 ),
                 ReplicateConsumer(neighbourhood.links, apply.forget_kept),
                 ResolveConsumer(

@@ -27,7 +27,10 @@ from playerstate.runtime.consumers import Report
 from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.doorbell import Doorbell
 from playerstate.runtime.logs import LogStyle, configure_logging
-from playerstate.wiring import FolderParts, consumers, doorbell_path
+from playerstate.runtime.retainer import Retainer
+from playerstate.runtime.retention import rules_of_follow
+from playerstate.settings import Settings, SettingsFile
+from playerstate.wiring import FolderParts, consumers, doorbell_path, retainer
 
 REPORT_EVERY_S = 0.1
 HALTED = 70
@@ -36,8 +39,10 @@ HALTED = 70
 log = structlog.get_logger(__name__)
 
 
-def main(role: Role, folder: Path, region: str, cache_url: str, regional: str, log_style: str) -> None:
-    """Run until standard input ends."""
+def main(
+    role: Role, folder: Path, region: str, cache_url: str, regional: str, log_style: str, in_force: str = "{}"
+) -> None:
+    """Run until standard input ends. `in_force` are the node's settings, for as long as the file cannot be read."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the node decides when this process ends
     reports = os.dup(sys.stdout.fileno())
@@ -54,15 +59,20 @@ def main(role: Role, folder: Path, region: str, cache_url: str, regional: str, l
     follow = Doorbell(doorbell_path(folder, Role.FOLLOW))
     own = follow if role is Role.FOLLOW else Doorbell(doorbell_path(folder, role))
     around = Neighbourhood(folder, region, parts.store, parts.checkpoints) if regional else None
-    made = consumers(role, schema, region, parts, neighbourhood=around)
+    settings = SettingsFile(folder, otherwise=msgspec.json.decode(in_force, type=Settings))
+    made = consumers(role, schema, region, parts, neighbourhood=around, settings=settings.current)
+    rules = rules_of_follow(parts.audit) if role is Role.FOLLOW else []
+    keeping = retainer(role, rules, parts, settings.current, around)
     crew = Crew(made, on_progress=follow.ring if role is Role.APPLY else _nothing)
     calm_collector()
     crew.start()
+    keeping.start()
     log.debug("a worker has started", role=role)
     ended = threading.Event()
-    reporter = threading.Thread(target=_report_until, args=(ended, crew, reports), daemon=True)
+    reporter = threading.Thread(target=_report_until, args=(ended, crew, keeping, reports), daemon=True)
     reporter.start()
     _wake_until_end(crew, own.listen())
+    keeping.stop()
     crew.stop()
     ended.set()
     reporter.join()
@@ -81,12 +91,14 @@ def _wake_until_end(crew: Crew, bell: int) -> None:
             return
 
 
-def _report_until(ended: threading.Event, crew: Crew, pipe: int) -> None:
+def _report_until(ended: threading.Event, crew: Crew, keeping: Retainer, pipe: int) -> None:
     last = False
     while not last:
         last = ended.wait(REPORT_EVERY_S)
         try:
-            os.write(pipe, msgspec.json.encode(crew.report()) + b"\n")
+            report = crew.report()
+            report.retention |= keeping.stats
+            os.write(pipe, msgspec.json.encode(report) + b"\n")
         except BrokenPipeError:
             return
         except PlayerStateError as exc:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from playerstate.runtime.consumers import Report
 from playerstate.runtime.crew import Role
 from playerstate.runtime.doorbell import Doorbell
 from playerstate.runtime.logs import current_style
+from playerstate.settings import Settings
 from playerstate.wiring import doorbell_path
 from playerstate.worker import HALTED
 
@@ -54,8 +56,19 @@ class CrewHandle(Protocol):
 class WorkerProcess:
     """A crew in a process of its own, started again when it dies. `first` is its report until it sends one."""
 
-    def __init__(self, role: Role, folder: Path, region: str, cache_url: str, *, regional: bool, first: Report) -> None:
+    def __init__(
+        self,
+        role: Role,
+        folder: Path,
+        region: str,
+        cache_url: str,
+        *,
+        regional: bool,
+        first: Report,
+        settings: Callable[[], Settings] = Settings,
+    ) -> None:
         self._role = role
+        self._settings = settings
         beside = "regional" if regional else ""
         self._arguments = [role.value, str(folder), region, cache_url, beside, str(current_style())]
         self._doorbell = Doorbell(doorbell_path(folder, role))
@@ -100,8 +113,9 @@ class WorkerProcess:
             self.process.stdin.close()
 
     def _start(self) -> subprocess.Popen[bytes]:
+        in_force = msgspec.json.encode(self._settings()).decode()
         process = subprocess.Popen(
-            [sys.executable, "-m", "playerstate.worker", *self._arguments],
+            [sys.executable, "-m", "playerstate.worker", *self._arguments, in_force],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

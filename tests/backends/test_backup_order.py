@@ -20,6 +20,7 @@ from playerstate.backends.sqlite.store import SqliteStore
 from playerstate.backends.sqlite.stream import SqliteCheckpoints, SqliteStream
 from playerstate.backup import back_up
 from playerstate.core.groups import Wants
+from playerstate.core.letters import End, Ending
 from playerstate.core.model import DeadLetter, Identity, Key, Op, Status, Update
 from playerstate.core.schema import format_schema
 from playerstate.core.wire import encode_record, encode_update, row_readers
@@ -69,7 +70,7 @@ class HandDriven:
     def send_letter_again(self) -> None:
         """As the command does: it goes once its update is on the stream."""
         self._append(Update([Op(*GOLD, "add", n=1)], "replay:old", 1, NOW_MS))
-        self.letters.remove(LETTER.letter_id)
+        self.letters.end(LETTER.letter_id, Ending(End.SENT_AGAIN, NOW_MS))
 
     def step_all(self) -> None:
         while sum(consumer.step() for consumer in self.consumers):

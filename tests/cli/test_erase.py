@@ -19,6 +19,7 @@ from playerstate.cli.main import run
 from playerstate.core.answers import Accepted
 from playerstate.core.export import Export, ExportedKey, ExportedRow
 from playerstate.core.history import HistoryPage
+from playerstate.core.letters import End, Ending, GoneLetter, LetterFilter
 from playerstate.core.model import DeadLetter, Identity, Outcome, Reason, Status, View
 
 Capture = pytest.CaptureFixture[str]
@@ -32,6 +33,11 @@ class FakeNode:
         self.outcomes: dict[str, Outcome | None] = {"gold": APPLIED, "rank": APPLIED}
         self.erased: list[tuple[str, str]] = []
         self.letters = [letter(f"{n}", identity=Identity("p", n, "ada", "gold")) for n in range(4)]
+        discarded = Ending(End.DISCARDED, NOW_MS + 1, "asked for")
+        self.gone = [
+            GoneLetter(n + 1, f"{n}", "apply", NOW_MS, "malformed", Identity("p", n, "ada", "gold"), discarded)
+            for n in range(3)
+        ]
         self.written = [
             transition(n, player_id="ada", written_at=NOW_MS + n, causes=[cause(n)]) for n in range(9, 0, -1)
         ]
@@ -51,8 +57,12 @@ class FakeNode:
         rest = [one for one in self.written if one.written_at < before]
         return HistoryPage(rest[:2], before=rest[1].written_at if len(rest) > 2 else None)
 
-    def dead_letters(self, *, after: str, limit: int) -> list[DeadLetter]:
-        return [one for one in [*self.letters, letter("9")] if one.letter_id > after][:1]
+    def dead_letters(self, *, after: str, limit: int, where: LetterFilter) -> list[DeadLetter]:
+        return [one for one in [*self.letters, letter("9")] if one.letter_id > after and where.matches(one)][:1]
+
+    def gone_letters(self, *, after: int, limit: int, where: LetterFilter) -> list[GoneLetter]:
+        assert where.player_id == "ada"
+        return [one for one in self.gone if one.number > after][:1]
 
     def export(self, player_id: str) -> Export:
         view = View(player_id, "gold", "local:1", msgspec.Raw(b"5"))
@@ -60,7 +70,8 @@ class FakeNode:
         history, letters = self.written[:3], self.letters[:2]
         out, back = {"FRIEND": ["bob"]}, {"FRIEND": ["eve"]}
         before, after = history[-1].written_at, letters[-1].letter_id
-        return Export(player_id, "local", NOW_MS, {"gold": gold}, history, letters, out, back, before, after)
+        parts: list[Any] = [{"gold": gold}, history, letters, out, back, before, after]
+        return Export(player_id, "local", NOW_MS, *parts, gone_letters=self.gone[:1], gone_letters_after=1)
 
 
 @pytest.fixture
@@ -139,6 +150,9 @@ def test_an_export_is_one_document(node: FakeNode, capsys: Capture) -> None:
     assert [one["first"] for one in told["history"]] == list(range(9, 0, -1))
     assert told["history"][0]["causes"][0]["effects"] == [{"op": "add", "delta": 1}]
     assert [one["letter_id"] for one in told["dead_letters"]] == ["0", "1", "2", "3"]
+    assert [(one["letter_id"], one["ending"]["end"]) for one in told["gone_letters"]] == [
+        (str(n), "discarded") for n in range(3)
+    ]
     assert (told["edges_out"], told["edges_in"]) == ({"FRIEND": ["bob"]}, {"FRIEND": ["eve"]})
     assert (told["player_id"], told["region"], told["exported_at"]) == ("ada", "local", NOW_MS)
 

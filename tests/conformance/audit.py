@@ -36,7 +36,7 @@ class AuditSuite(Suite, ABC):
 
     def test_empty_at_first(self, audit: Audit) -> None:
         """A new log has no history."""
-        assert (audit.count(), audit.history("anna"), audit.trim(NOW_MS)) == (0, [], 0)
+        assert (audit.count(), audit.history("anna"), audit.trim(NOW_MS, limit=9)) == (0, [], (0, None, None))
 
     def test_recording_again_keeps_one(self, audit: Audit) -> None:
         """The same transition recorded again, in the same call or a later one, is one transition."""
@@ -173,10 +173,72 @@ class AuditSuite(Suite, ABC):
         old = [transition(1, player_id=player, written_at=NOW_MS - 1) for player in ("anna", "bob")]
         new = [transition(2, player_id=player, written_at=NOW_MS) for player in ("anna", "bob")]
         audit.append(old + new)
-        assert audit.trim(NOW_MS) == 2
-        assert audit.trim(NOW_MS) == 0
+        assert audit.trim(NOW_MS, limit=9) == (2, None, NOW_MS)
+        assert audit.trim(NOW_MS, limit=9) == (0, None, NOW_MS)
         assert audit.count() == 2
         assert audit.history("anna") + audit.history("bob") == new
+
+    def test_trimming_some_at_a_time(self, audit: Audit) -> None:
+        """In the order of recording, no more than were asked for, from where the last look ended."""
+        times = [3, 1, 9, 2, 9, 1]
+        written = [transition(n, written_at=NOW_MS + time) for n, time in enumerate(times, start=1)]
+        for one in written:
+            audit.append([one])
+        first = audit.trim(NOW_MS + 3, limit=2)
+        assert (first.deleted, first.kept_from) == (1, NOW_MS + 3)
+        assert first.looked_to is not None
+        second = audit.trim(NOW_MS + 3, after=first.looked_to, limit=2)
+        assert (second.deleted, second.kept_from) == (1, NOW_MS + 9)
+        assert second.looked_to is not None
+        third = audit.trim(NOW_MS + 3, after=second.looked_to, limit=3)
+        assert third == (1, None, NOW_MS + 9)
+        assert sorted(one.first for one in audit.history("anna")) == [1, 3, 5]
+
+    def test_trimming_the_first(self, audit: Audit) -> None:
+        """By the order of recording, whatever the times say; those that are there."""
+        written = [transition(n, written_at=NOW_MS - n) for n in range(1, 6)]
+        for one in written:
+            audit.append([one])
+        assert audit.trim_first(2) == 2
+        assert audit.history("anna") == written[2:]
+        assert audit.trim_first(9) == 3
+        assert (audit.trim_first(9), audit.count()) == (0, 0)
+
+    def test_it_is_known_since_when_the_history_is_whole(self, audit: Audit) -> None:
+        """Promise 9: what trimming has taken, and nothing else, makes the history begin later; never earlier again."""
+        audit.append([transition(n, written_at=NOW_MS + n) for n in range(1, 6)])
+        assert audit.complete_since() == 0
+        audit.trim(NOW_MS + 1, limit=9)
+        audit.erase({KEY: 0})
+        assert audit.complete_since() == 0
+        audit.trim(NOW_MS + 3, limit=9)
+        assert audit.complete_since() == NOW_MS + 3
+        audit.append([transition(9, written_at=NOW_MS)])
+        audit.trim(NOW_MS + 1, limit=9)
+        assert audit.complete_since() == NOW_MS + 3
+        audit.trim_first(1)
+        assert audit.complete_since() == NOW_MS + 4
+        assert [one.written_at for one in audit.history("anna")] == [NOW_MS + 5, NOW_MS + 4]
+
+    def test_size(self, audit: Audit) -> None:
+        """It grows with what is recorded, and falls with what is trimmed, or else a bound would empty the log."""
+        empty = audit.bytes()
+        written = [transition(n, before=b'"%s"' % (b"x" * 2_000), written_at=NOW_MS + n) for n in range(1, 401)]
+        audit.append(written)
+        full = audit.bytes()
+        assert full - empty > 400 * 2_000
+        audit.trim_first(300)
+        assert audit.bytes() - empty < (full - empty) / 2
+        assert audit.count() == 100
+
+    def test_epochs_outlive_trimming(self, audit: Audit) -> None:
+        """What was erased does not come back when nothing is left of the time of its erasure."""
+        audit.append([transition(1)])
+        audit.erase({KEY: 1})
+        audit.append([transition(2, epoch=1)])
+        assert audit.trim(NOW_MS + 1, limit=9).deleted == 1
+        audit.append([transition(1)])
+        assert audit.count() == 0
 
     def test_erasing_deletes_what_is_of_lower_epochs(self, audit: Audit) -> None:
         """Of the keys that are named, and of no others; it says how many."""
@@ -247,6 +309,17 @@ class AuditSuite(Suite, ABC):
             with self.open(where) as audit:
                 audit.append([transition(1), transition(2, epoch=1)])
                 assert audit.history("anna") == [transition(2, epoch=1)]
+
+    @pytest.mark.usefixtures("durable")
+    def test_what_was_trimmed_outlives_a_crash(self, path: Path) -> None:
+        """And so does since when the history is whole."""
+        with self.open(path) as audit:
+            audit.append([transition(1), transition(2, written_at=NOW_MS + 1)])
+            audit.trim(NOW_MS + 1, limit=9)
+            copy = crashed_copy(path)
+        for where in (copy, path):
+            with self.open(where) as audit:
+                assert (audit.count(), audit.complete_since()) == (1, NOW_MS + 1)
 
     @pytest.mark.usefixtures("durable")
     def test_outlives_a_crash(self, path: Path) -> None:

@@ -8,13 +8,17 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from builders import letter
+from builders import NOW_MS, letter
 from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together, walk
+from playerstate.core.letters import End, Ending, GoneLetter, LetterFilter, LetterSummary
 from playerstate.core.model import DeadLetter, Identity
 from playerstate.ports.dead_letters import DeadLetters
 
 IDENTITY = Identity("game-1", 7, "anna", "gold")
+OWN = Identity("@local.ab.1", 65_540, "anna", "gold")
+DISCARDED = Ending(End.DISCARDED, NOW_MS + 5, "a test of the shop's")
 ALIKE = [
     Identity("game-1", 8, "anna", "gold"),
     Identity("game-2", 7, "anna", "gold"),
@@ -40,7 +44,8 @@ class DeadLettersSuite(Suite, ABC):
             yield letters
 
     def test_none_at_first(self, letters: DeadLetters) -> None:
-        """Without letters there is nothing to count, list, get or find."""
+        """Without letters there is nothing to count, list, get or find, and nothing has gone."""
+        assert (list(letters.gone()), letters.latest_gone("1"), letters.has_ended(letter("1"))) == ([], None, False)
         assert (letters.count(), letters.list()) == (0, [])
         assert (letters.get("1"), letters.find(IDENTITY)) == (None, None)
 
@@ -87,7 +92,7 @@ class DeadLettersSuite(Suite, ABC):
     def test_paging_goes_on_after_a_removed_letter(self, letters: DeadLetters) -> None:
         """The id to go on from need not be that of a letter any more."""
         letters.put([letter("1"), letter("2"), letter("3")])
-        letters.remove("2")
+        letters.end("2", DISCARDED)
         assert [one.letter_id for one in letters.list(after="2")] == ["3"]
 
     def test_found_by_the_whole_identity(self, letters: DeadLetters) -> None:
@@ -101,9 +106,9 @@ class DeadLettersSuite(Suite, ABC):
     def test_removed_is_gone(self, letters: DeadLetters) -> None:
         """A removed letter is neither listed, got, found nor counted; removing it again says that it was not there."""
         letters.put([letter("1", identity=IDENTITY), letter("2")])
-        assert letters.remove("1") is True
-        assert letters.remove("1") is False
-        assert letters.remove("no such letter") is False
+        assert letters.end("1", DISCARDED) is True
+        assert letters.end("1", DISCARDED) is False
+        assert letters.end("no such letter", DISCARDED) is False
         assert (letters.get("1"), letters.find(IDENTITY)) == (None, None)
         assert (letters.count(), letters.list()) == (1, [letter("2")])
 
@@ -112,7 +117,7 @@ class DeadLettersSuite(Suite, ABC):
         two = [letter("1", identity=IDENTITY), letter("2", identity=IDENTITY)]
         letters.put(two)
         assert letters.find(IDENTITY) in two
-        letters.remove("1")
+        letters.end("1", DISCARDED)
         assert letters.find(IDENTITY) == two[1]
 
     def test_put_from_many_threads(self, letters: DeadLetters) -> None:
@@ -126,12 +131,145 @@ class DeadLettersSuite(Suite, ABC):
         run_together(put_all, put_all, put_all)
         assert letters.list() == found
 
+    def test_filtered(self, letters: DeadLetters) -> None:
+        """By stage, code, player and time of finding, alone and together, in pages that hold only what is meant."""
+        old = structs.replace(letter("1", stage="link"), at=NOW_MS - 1)
+        hers = [letter(f"2-{n}", identity=one) for n, one in enumerate(ALIKE)]
+        odd = structs.replace(letter("3", identity=IDENTITY), code="internal")
+        letters.put([odd, *hers, old])
+        assert letters.list(where=LetterFilter(stage="link")) == [old]
+        assert letters.list(where=LetterFilter(before=NOW_MS)) == [old]
+        assert letters.list(where=LetterFilter(code="internal")) == [odd]
+        assert letters.list(where=LetterFilter(player_id="bob")) == [hers[2]]
+        assert letters.list(where=LetterFilter(player_id="anna", code="malformed"), limit=2) == hers[:2]
+        assert letters.list(where=LetterFilter(player_id="anna", code="malformed"), after="2-1") == hers[3:]
+        assert letters.list(where=LetterFilter(stage="apply", before=NOW_MS)) == []
+
+    def test_summary(self, letters: DeadLetters) -> None:
+        """How many there are by stage, and when the oldest was found."""
+        assert letters.summary() == LetterSummary({}, 0)
+        letters.put([letter("1"), structs.replace(letter("2", stage="link"), at=NOW_MS - 7), letter("3")])
+        assert letters.summary() == LetterSummary({"apply": 2, "link": 1}, NOW_MS - 7)
+        letters.end("2", DISCARDED)
+        assert letters.summary() == LetterSummary({"apply": 2}, NOW_MS)
+
+    def test_replaced(self, letters: DeadLetters) -> None:
+        """What is kept of a try to send a letter again stays with it, also when it is found again; not of one gone."""
+        tried = structs.replace(letter("1", identity=IDENTITY), tried_at=NOW_MS, accepted=[2])
+        assert letters.replace(tried) is False
+        letters.put([letter("1", identity=IDENTITY)])
+        assert letters.replace(tried) is True
+        letters.put([letter("1", identity=IDENTITY)])
+        assert (letters.list(), letters.find(IDENTITY)) == ([tried], tried)
+        letters.end("1", DISCARDED)
+        assert (letters.replace(tried), letters.list()) == (False, [])
+
+    def test_what_has_gone_is_on_record(self, letters: DeadLetters) -> None:
+        """Promise 10: id, stage, code, identity, when it was found, and how, when and why it went."""
+        again = Ending(End.SENT_AGAIN, NOW_MS + 9, sent_as=[Identity("replay:2:0a1b2c3d", 1, "anna", "gold")])
+        letters.put([letter("1", identity=IDENTITY), letter("2", stage="link")])
+        letters.end("2", again)
+        letters.end("1", DISCARDED)
+        first = GoneLetter(1, "2", "link", NOW_MS, "malformed", None, again)
+        second = GoneLetter(2, "1", "apply", NOW_MS, "malformed", IDENTITY, DISCARDED)
+        assert list(letters.gone()) == [first, second]
+        assert list(letters.gone(after=1)) == [second]
+        assert list(letters.gone(limit=1)) == [first]
+        assert list(letters.gone(where=LetterFilter(player_id="anna"))) == [second]
+        assert (letters.latest_gone("2"), letters.latest_gone("3")) == (first, None)
+
+    def test_one_that_came_back(self, letters: DeadLetters) -> None:
+        """A message that failed again is a letter again, under its id; each time that it went is on record."""
+        for n in (1, 2):
+            letters.put([letter("1", stage="link")])
+            assert letters.end("1", structs.replace(DISCARDED, at=NOW_MS + n)) is True
+        assert [gone.ending.at for gone in letters.gone()] == [NOW_MS + 1, NOW_MS + 2]
+        assert letters.latest_gone("1") == letters.gone()[1]
+        assert letters.has_ended(letter("1", stage="link")) is True
+        assert letters.has_ended(letter("1", stage="link", body=b"another")) is False
+        assert letters.has_ended(letter("2", stage="link")) is False
+
+    def test_an_update_stays_dead_when_its_letter_goes(self, letters: DeadLetters) -> None:
+        """Promise 2: why it is, is known by the whole identity, while the letter is there and after it has gone."""
+        assert (letters.code_of(IDENTITY), list(letters.identities())) == (None, [])
+        letters.put([letter("1", identity=IDENTITY), letter("2", identity=ALIKE[0]), letter("3")])
+        assert letters.code_of(IDENTITY) == "malformed"
+        letters.end("1", DISCARDED)
+        assert (letters.find(IDENTITY), letters.code_of(IDENTITY)) == (None, "malformed")
+        assert letters.code_of(ALIKE[1]) is None
+        assert set(letters.identities()) == {IDENTITY, ALIKE[0]}
+
+    def test_expiring(self, letters: DeadLetters) -> None:
+        """What was found before a time goes, and of more than are to be kept those first that were put first."""
+        found = [structs.replace(letter(f"{9 - n}", identity=IDENTITY), at=NOW_MS + n % 3) for n in range(9)]
+        letters.put(found)
+        assert letters.expire(NOW_MS, 9, at=NOW_MS + 50, limit=100) == 0
+        assert letters.expire(NOW_MS + 1, 9, at=NOW_MS + 50, limit=2) == 2
+        assert letters.expire(NOW_MS + 1, 4, at=NOW_MS + 51, limit=100) == 3
+        assert sorted(letters.list(), key=found.index) == found[4:6] + found[7:]
+        assert [gone.letter_id for gone in letters.gone()] == ["9", "6", "3", "8", "7"]
+        assert letters.gone()[4].ending == Ending(End.EXPIRED, NOW_MS + 51)
+        assert letters.expire(0, 0, at=NOW_MS, limit=3) == 3
+
+    def test_erasing(self, letters: DeadLetters) -> None:
+        """The player's letters go, and no word of them or of why others had gone stays; what they were does."""
+        letters.put([letter(f"{n}", identity=one) for n, one in enumerate([IDENTITY, *ALIKE])] + [letter("x")])
+        letters.end("0", DISCARDED)
+        assert letters.erase("anna", at=NOW_MS + 7, before="2") == 1
+        assert letters.erase("anna", at=NOW_MS + 8) == 2
+        assert letters.erase("anna", at=NOW_MS + 9) == 0
+        assert [one.letter_id for one in letters.list()] == ["3", "x"]
+        assert [gone.ending for gone in letters.gone()] == [
+            structs.replace(DISCARDED, reason=""),
+            Ending(End.ERASED, NOW_MS + 7),
+            Ending(End.ERASED, NOW_MS + 8),
+            Ending(End.ERASED, NOW_MS + 8),
+        ]
+        assert letters.code_of(IDENTITY) == letters.code_of(ALIKE[0]) == "malformed"
+
+    def test_forgetting(self, letters: DeadLetters) -> None:
+        """Records of letters that went before a time go, and of more than are kept those first that are oldest."""
+        letters.put([letter(f"{n}") for n in range(9)])
+        for n in range(9):
+            letters.end(f"{n}", structs.replace(DISCARDED, at=NOW_MS + n % 3))
+        assert letters.forget(NOW_MS, 9, limit=100) == 0
+        assert letters.forget(NOW_MS + 1, 9, limit=2) == 2
+        assert letters.forget(NOW_MS + 1, 4, limit=100) == 3
+        assert [gone.letter_id for gone in letters.gone()] == ["4", "5", "7", "8"]
+        assert letters.forget(0, 0, limit=3) == 3
+
+    def test_how_far_an_own_producers_dead_are_forgotten(self, letters: DeadLetters) -> None:
+        """Promise 2: below that nobody may take one of them for applied. Of clients' producers it is not needed."""
+        earlier = structs.replace(letter("2"), identity=Identity("@local.ab.1", 3, "bob", "rank"))
+        letters.put([letter("1", identity=OWN), earlier, letter("3", identity=IDENTITY)])
+        for one in ("1", "2", "3"):
+            letters.end(one, DISCARDED)
+        assert (letters.forgotten_up_to(OWN.producer), letters.code_of(OWN)) == (0, "malformed")
+        assert letters.forget(NOW_MS + 6, 0, limit=2) == 2
+        assert (letters.forgotten_up_to(OWN.producer), letters.code_of(OWN)) == (OWN.sequence, None)
+        letters.forget(NOW_MS + 6, 0, limit=2)
+        assert (letters.forgotten_up_to(IDENTITY.producer), letters.code_of(IDENTITY)) == (0, None)
+
+    @pytest.mark.usefixtures("durable")
+    def test_the_record_outlives_a_crash(self, path: Path) -> None:
+        """A letter is there or its record is, and what is forgotten stays forgotten."""
+        with self.open(path) as letters:
+            letters.put([letter("1", identity=IDENTITY), letter("2", identity=OWN)])
+            letters.end("2", DISCARDED)
+            letters.forget(NOW_MS + 6, 9, limit=9)
+            letters.end("1", DISCARDED)
+            copy = crashed_copy(path)
+        for where in (copy, path):
+            with self.open(where) as letters:
+                assert (letters.list(), [gone.letter_id for gone in letters.gone()]) == ([], ["1"])
+                assert (letters.code_of(IDENTITY), letters.forgotten_up_to(OWN.producer)) == ("malformed", 65_540)
+
     @pytest.mark.usefixtures("durable")
     def test_outlive_a_crash(self, path: Path) -> None:
         """Letters that were put are in the files, those that were removed are not, however the process ended."""
         with self.open(path) as letters:
             letters.put([letter("1", identity=IDENTITY), letter("2")])
-            letters.remove("2")
+            letters.end("2", DISCARDED)
             copy = crashed_copy(path)
         for where in (copy, path):
             with self.open(where) as letters:

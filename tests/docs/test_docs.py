@@ -16,6 +16,7 @@ import pytest
 from docs.markdown import GUIDES, ROOT, anchors, blocks, links, prose, read, section, table_rows
 from playerstate.core.model import Outcome, Reason, Stage, Status
 from playerstate.core.schema import TypeName
+from playerstate.settings import SettingsFile
 
 PLACES = {
     "game server", "stream", "store", "changes", "hot cache", "readers, watchers",
@@ -90,6 +91,29 @@ def test_the_limits_are_those_of_the_code() -> None:
         if unit in MS_PER_UNIT:
             told *= MS_PER_UNIT[unit] / (1 if name.endswith("_MS") else 1000)
         assert told == resolve(name), what
+
+
+def test_the_settings_are_those_of_the_code() -> None:
+    """Every setting, its default and its unit, in the order of the classes, and none that is not there."""
+    rows = table_rows(section(read("docs/operations.md"), "Settings"))
+    told = SettingsFile(ROOT / "docs").told().settings  # a folder without a file
+    assert [row[0].strip("`") for row in rows] == list(told)
+    units = {
+        "_days": "days",
+        "_hours": "hours",
+        "_s": "s",
+        "_bytes_max": "bytes",
+        "_keys": "keys",
+        "_share": "of one core",
+    }
+    for setting, default, unit, meaning in rows:
+        name = setting.strip("`")
+        value = told[name].default
+        assert default == (
+            str(value).lower() if isinstance(value, bool) else f"{value:g}" if value < 10**6 else str(value)
+        )
+        assert unit == next((words for end, words in units.items() if name.endswith(end)), "")
+        assert meaning
 
 
 def defined_in(path: Path) -> set[str]:

@@ -474,8 +474,10 @@ def test_dead_letters_and_sending_again(tmp_path: Path) -> None:
         assert value(served, "ada", "mana") == 3
         left = served.run("dead-letters", "list", "--json").document()["dead_letters"]
         assert [letter["letter_id"] for letter in left] == [malformed, wrong_shape]
-        gone = served.run("dead-letters", "show", unknown_key, "--json")
-        assert (gone.code, gone.errors()[0]["error"]["code"]) == (1, "unknown_letter")
+        gone = served.run("dead-letters", "show", unknown_key, "--json").document()
+        assert (gone["end"], gone["sent_as"][0]["outcome"]) == ("sent_again", {"status": "applied"})
+        never = served.run("dead-letters", "show", "stream-9", "--json")
+        assert (never.code, never.errors()[0]["error"]["code"]) == (1, "unknown_letter")
         assert served.end(signal.SIGTERM) == 0
     finally:
         served.abandon()

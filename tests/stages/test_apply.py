@@ -393,7 +393,7 @@ def test_records_that_no_clock_or_program_here_can_have_written(body: bytes, cod
     """Promise 10: they are put aside, and neither hold up nor spoil what is behind them."""
     world = World()
     world.put_on_stream(body)
-    world.put_updates(add(3))
+    world.put_updates(add(3, sequence=2))
     assert world.apply.handle(records(world)).outcomes == {"dead": 1, "applied": 1}
     assert [letter.code for letter in world.dead_letters.list()] == [code]
 

@@ -36,6 +36,7 @@ def service(world: World) -> Service:
         verify_once=world.verify_once(),
         on_accepted=lambda: None,
         on_close=lambda: None,
+        clock=world.clock,
     )
 
 

@@ -13,6 +13,7 @@ from playerstate.cli import console
 from playerstate.cli.letters import letter_with_body
 from playerstate.cli.transitions import delivery_as_data, transition_as_data
 from playerstate.core.export import Export
+from playerstate.core.letters import LetterFilter
 
 PAGE = 100
 
@@ -42,10 +43,16 @@ def _document(node: PlayerState, export: Export) -> dict[str, Any]:
         history += page.transitions
         deliveries += page.deliveries
         before = page.before
+    gone, gone_after = list(export.gone_letters), export.gone_letters_after
+    the_players = LetterFilter(player_id=export.player_id)
     while after is not None:
-        found = node.dead_letters(after=after, limit=PAGE)
-        letters += [letter for letter in found if letter.identity and letter.identity.player_id == export.player_id]
+        found = node.dead_letters(after=after, limit=PAGE, where=the_players)
+        letters += found
         after = found[-1].letter_id if found else None
+    while gone_after is not None:
+        records = node.gone_letters(after=gone_after, limit=PAGE, where=the_players)
+        gone += records
+        gone_after = records[-1].number if records else None
     return {
         "player_id": export.player_id,
         "region": export.region,
@@ -58,6 +65,7 @@ def _document(node: PlayerState, export: Export) -> dict[str, Any]:
         "history": [transition_as_data(transition) for transition in history],
         "deliveries": [delivery_as_data(delivery) for delivery in deliveries],
         "dead_letters": [letter_with_body(letter) for letter in letters],
+        "gone_letters": gone,
         "edges_out": export.edges_out,
         "edges_in": export.edges_in,
     }

@@ -25,6 +25,7 @@ from playerstate.cli.replay import replay
 from playerstate.cli.restore import restore
 from playerstate.cli.send import send
 from playerstate.cli.serve import serve
+from playerstate.cli.settings import settings
 from playerstate.cli.status import alarms, metrics, status
 from playerstate.cli.verify import findings, verify
 from playerstate.cli.vigil import vigil
@@ -98,6 +99,7 @@ app.command()(restore)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(region.app, name="region")
 app.add_typer(schema.app, name="schema")
+app.command()(settings)
 app.command()(version)
 
 

@@ -66,26 +66,18 @@ def send_one(node: PlayerState, single: SingleUpdate, *, wait_s: float | None, a
     if isinstance(answer, Rejected) and as_json:
         console.error_document(told)
     elif isinstance(answer, Rejected):
-        console.note(_words(told))
+        console.note(told_words(told))
     elif as_json:
         console.document(told)
     else:
-        console.say(_words(told))
+        console.say(told_words(told))
     return code
 
 
-def send_letter_again(node: PlayerState, letter_id: str, *, as_json: bool) -> ExitCode:
-    """Send a dead letter's updates again; the worst of their exit codes."""
-    answers = node.send_again(letter_id)
-    results = [_told(node, answer, WAIT_S) for answer in answers]
-    if as_json:
-        console.document({"letter_id": letter_id, "answers": [told for told, _ in results]})
-    elif not results:
-        console.say(f"{letter_id} is back on its queue.")
-    else:
-        for told, _ in results:
-            console.say(_words(told))
-    return max((code for _, code in results), default=ExitCode.DONE)
+def send_letter(node: PlayerState, letter_id: str) -> tuple[list[dict[str, Any]], ExitCode]:
+    """Send a dead letter's updates again; what is to be told of each, and the worst of their exit codes."""
+    results = [_told(node, answer, WAIT_S) for answer in node.send_again(letter_id)]
+    return [told for told, _ in results], max((code for _, code in results), default=ExitCode.DONE)
 
 
 def exit_code_of_outcome(outcome: Outcome | None) -> ExitCode:
@@ -119,7 +111,8 @@ def _told(node: PlayerState, answer: Answer, wait_s: float | None) -> tuple[dict
     return {**told, "outcome": outcome}, exit_code_of_outcome(outcome)
 
 
-def _words(told: dict[str, Any]) -> str:
+def told_words(told: dict[str, Any]) -> str:
+    """What is to be told of an answer, in words."""
     if "error" in told:
         return f"rejected ({told['error']['code']}): {told['error']['message']}"
     done = outcome_text(told["outcome"]) if "outcome" in told else "accepted"

@@ -163,13 +163,37 @@ class Compared(msgspec.Struct):
     findings: list[Finding]
 
 
+class RetentionStats(msgspec.Struct):
+    """What one rule of retention has done since its process started: how much went, and when (ms) it last ran."""
+
+    deleted: int = 0
+    last_run_at: int = 0
+    last_error: str = ""
+
+
+class SettingTold(msgspec.Struct, frozen=True):
+    """One setting as it is in force, and whether it was set or has its default."""
+
+    value: bool | int | float
+    default: bool | int | float
+    is_set: bool
+
+
+class SettingsTold(msgspec.Struct, frozen=True):
+    """All settings of a node by `section.name`; `problem` says why the file is not what is in force, if it is not."""
+
+    settings: dict[str, SettingTold] = {}
+    problem: str = ""
+
+
 class Stats(msgspec.Struct):
     """What a node has done since it started. Freshness is from accepted to visible in the cache, in milliseconds.
 
     `freshness_ms` is a histogram: upper bound of a bucket -> how many updates; the last bound is infinite; their ages
     together are `freshness_sum_ms`. `links` is, for each other region, how many of its changes have not been carried
     here. `conflicts_resolved` counts rows in which concurrent ones were joined. Of the `dead_letters` some stand in
-    `dead_letters_by_stage`, and the oldest has been there for `dead_letters_oldest_s`. `alarms` are those that fire.
+    `dead_letters_by_stage`, and the oldest has been there for `dead_letters_oldest_s`. `retention` is by rule. `alarms`
+    are those that fire.
     """
 
     region: str
@@ -186,4 +210,5 @@ class Stats(msgspec.Struct):
     freshness_sum_ms: int = 0
     dead_letters_by_stage: dict[str, int] = {}
     dead_letters_oldest_s: float = 0.0
+    retention: dict[str, RetentionStats] = {}
     alarms: list[Alarm] = []

@@ -264,7 +264,8 @@ class DeadLetter(msgspec.Struct, omit_defaults=True, frozen=True):
     """Something that a stage could not take, kept for an operator.
 
     `letter_id` follows from where it was found, so that finding it twice keeps one. `body` is the input as it came;
-    the identity is there when it could be read.
+    the identity is there when it could be read. Of one that is being sent again, `tried_at` is when (ms) a try was
+    begun that is not known to have ended, and `accepted` are the places (1, 2, ...) of its updates that were accepted.
     """
 
     letter_id: str
@@ -274,3 +275,5 @@ class DeadLetter(msgspec.Struct, omit_defaults=True, frozen=True):
     reason: str
     body: bytes
     identity: Identity | None = None
+    tried_at: int = 0
+    accepted: list[int] = []

@@ -50,6 +50,10 @@ class _Header(_Version, array_like=True):
     schema_version: int
 
 
+class _RecordHead(_Version, array_like=True):
+    accepted_at: int
+
+
 class _RawRecord(msgspec.Struct, array_like=True, gc=False):
     wire_version: int
     accepted_at: int
@@ -179,6 +183,17 @@ def decode_record(data: bytes) -> tuple[int, list[Update | InvalidUpdate], list[
     if record.wire_version != RECORD_VERSION:
         raise _record_version_error(record.wire_version)
     return _checked_time(record.accepted_at), list(record.updates), []
+
+
+_record_head_decoder = msgspec.msgpack.Decoder(_RecordHead)
+
+
+def read_accepted_at(data: bytes) -> int | None:
+    """When a record was accepted (ms); None for something that is no record."""
+    try:
+        return _record_head_decoder.decode(data).accepted_at
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
 
 
 def _decode_one_by_one(data: bytes) -> tuple[int, list[Update | InvalidUpdate], list[bytes]]:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from playerstate.core.model import Delivery, Key, Transition
 
 DELIVERIES_PER_UPDATE_MAX = 16
 """How many deliveries of one update are kept that did nothing: the first that were told of."""
+
+
+class Trimmed(NamedTuple):
+    """What a look at some transitions came to.
+
+    `looked_to` is the place of the last of them, where to go on, or None if there are none behind; `kept_from` is the
+    earliest time of writing (ms) of those that were kept, None if none was.
+    """
+
+    deleted: int
+    looked_to: int | None
+    kept_from: int | None
 
 
 class Audit(Protocol):
@@ -70,6 +82,21 @@ class Audit(Protocol):
         """How many transitions are kept."""
         ...
 
-    def trim(self, before: int) -> int:
-        """Delete transitions written, and deliveries judged, before a time (ms). Returns how many transitions went."""
+    def trim(self, before: int, *, after: int = 0, limit: int) -> Trimmed:
+        """Look at the next `limit` transitions beyond the place `after`, in the order in which they were recorded, and
+        delete those of them that were written before a time (ms); and of the first `limit` deliveries those that were
+        judged before it.
+        """
+        ...
+
+    def trim_first(self, count: int) -> int:
+        """Delete the transitions that were recorded first, so many. Returns how many went."""
+        ...
+
+    def bytes(self) -> int:
+        """About how many bytes the transitions that are kept take. Cheap enough to be asked every second."""
+        ...
+
+    def complete_since(self) -> int:
+        """From which time (ms) on nothing that was recorded has been trimmed; 0 if nothing ever was."""
         ...

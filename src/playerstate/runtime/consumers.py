@@ -6,6 +6,7 @@ The note comes after the work, so that a crash between the two repeats work and 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import structlog
 
-from playerstate.core.answers import StageStats, VerificationStats
+from playerstate.core.answers import RetentionStats, StageStats, VerificationStats
 from playerstate.core.model import DeadLetter, Key, Stage
 from playerstate.core.told import decode_told, encode_told
 from playerstate.core.wire import decode_notices, encode_notices
@@ -56,6 +57,7 @@ class Report(msgspec.Struct):
     verification: VerificationStats = msgspec.field(default_factory=VerificationStats)
     freshness_sum_ms: int = 0
     conflicts_resolved: int = 0
+    retention: dict[str, RetentionStats] = msgspec.field(default_factory=dict)
 
 
 class Consumer(Protocol):
@@ -82,7 +84,8 @@ class ApplyConsumer:
     """Stream -> apply. It also lets go of changes that have been projected, for it is the one that writes their file.
 
     A little at every step: another process, or more at once, would hold up the writes. `carried_to` says how far other
-    regions have taken the changes. As long as `waits_for` names something, nothing is applied.
+    regions have taken the changes, `old_changes` up to where they are too old to be kept. As long as `waits_for` names
+    something, nothing is applied.
     """
 
     name: Stage = "apply"
@@ -98,8 +101,10 @@ class ApplyConsumer:
         *,
         carried_to: Callable[[], int] | None = None,
         waits_for: Callable[[], str] = str,
+        old_changes: Callable[[], int] = int,
     ) -> None:
         self.stats = StageStats()
+        self.trimmed = RetentionStats()
         self.outcomes: Counter[str] = Counter()
         self.rows_written = 0
         self.position = checkpoints.load(self.name)
@@ -109,6 +114,7 @@ class ApplyConsumer:
         self._changes = changes
         self._first_change: int | None = None
         self._carried_to = carried_to
+        self._old_changes = old_changes
         self._waits_for = waits_for
         self._missing = ""
 
@@ -133,6 +139,7 @@ class ApplyConsumer:
         return len(records)
 
     def _trim_changes(self) -> None:
+        self.trimmed.last_run_at = time.time_ns() // 1_000_000
         if self._first_change is None:
             first = self._changes.read(0, 1)
             self._first_change = first[0].position if first else 0
@@ -141,11 +148,21 @@ class ApplyConsumer:
         if going <= used and self._carried_to is not None:
             used = max(min(used, self._carried_to()), used - CHANGES_KEPT_MAX)
         if going <= used:
-            self._changes.trim(going)
-            self._first_change = going
+            self._first_change = self._trim_up_to(going)
+        old = self._old_changes()
+        if old > self._first_change:
+            used = self._checkpoints.load("project")
+            if self._carried_to is not None:
+                used = min(used, self._carried_to())
+            self._first_change = self._trim_up_to(min(old, used))
+
+    def _trim_up_to(self, position: int) -> int:
+        self.trimmed.deleted += self._changes.trim(position)
+        return max(position, self._first_change or 0)
 
     def tell(self, report: Report) -> None:
-        """Outcomes, rows and the place on the stream."""
+        """Outcomes, rows, the place on the stream, and what was let go of."""
+        report.retention["changes"] = self.trimmed
         report.outcomes = dict(self.outcomes)
         report.rows_written = self.rows_written
         report.applied_to = self.position

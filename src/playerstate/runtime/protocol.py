@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from playerstate.core.letters import EVERY, LetterFilter
 from playerstate.core.model import Identity, Json
 from playerstate.core.types.arguments import check_json
 from playerstate.core.wire import convert_update, decode_or_refuse
@@ -78,6 +79,7 @@ class ListDeadLetters(msgspec.Struct, tag=True):
 
     after: str
     limit: int
+    where: LetterFilter = EVERY
 
 
 class SendAgain(msgspec.Struct, tag=True):
@@ -102,6 +104,27 @@ class Undo(msgspec.Struct, tag=True):
     identity: Identity
     reason: str
     dry_run: bool
+
+
+class Discard(msgspec.Struct, tag=True):
+    """`discard`."""
+
+    letter_id: str
+    reason: str
+
+
+class ListGoneLetters(msgspec.Struct, tag=True):
+    """`gone_letters`."""
+
+    after: int
+    limit: int
+    where: LetterFilter = EVERY
+
+
+class GetGoneLetter(msgspec.Struct, tag=True):
+    """`gone_letter`."""
+
+    letter_id: str
 
 
 class Erase(msgspec.Struct, tag=True):
@@ -172,6 +195,10 @@ class GetAlarms(msgspec.Struct, tag=True):
     """`alarms`."""
 
 
+class GetSettings(msgspec.Struct, tag=True):
+    """`settings`."""
+
+
 class GetSchema(msgspec.Struct, tag=True):
     """`schema`."""
 
@@ -187,6 +214,9 @@ Request: TypeAlias = (
     | SendAgain
     | SetValue
     | Undo
+    | Discard
+    | ListGoneLetters
+    | GetGoneLetter
     | Erase
     | GetExport
     | Verify
@@ -197,6 +227,7 @@ Request: TypeAlias = (
     | Drain
     | GetStats
     | GetAlarms
+    | GetSettings
     | GetSchema
 )
 

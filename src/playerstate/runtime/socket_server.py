@@ -168,14 +168,20 @@ def _call(node: PlayerState, request: Request) -> Any:
                 limit=limit,
                 everywhere=everywhere,
             )
-        case protocol.ListDeadLetters(after, limit):
-            return node.dead_letters(after=after, limit=limit)
+        case protocol.ListDeadLetters(after_id, limit, where):
+            return node.dead_letters(after=after_id, limit=limit, where=where)
         case protocol.SendAgain(letter_id):
             return node.send_again(letter_id)
         case protocol.SetValue(player_id, state_key, value, reason, dry_run):
             return node.set_value(player_id, state_key, protocol.value_of(value), reason=reason, dry_run=dry_run)
         case protocol.Undo(identity, reason, dry_run):
             return node.undo(identity, reason=reason, dry_run=dry_run)
+        case protocol.Discard(letter_id, reason):
+            return node.discard(letter_id, reason=reason)
+        case protocol.ListGoneLetters(after, limit, where):
+            return node.gone_letters(after=after, limit=limit, where=where)
+        case protocol.GetGoneLetter(letter_id):
+            return node.gone_letter(letter_id)
         case protocol.Erase(player_id, reason):
             return node.erase(player_id, reason=reason)
         case protocol.GetExport(player_id):
@@ -196,6 +202,8 @@ def _call(node: PlayerState, request: Request) -> Any:
             return node.stats()
         case protocol.GetAlarms():
             return node.alarms()
+        case protocol.GetSettings():
+            return node.settings()
         case protocol.GetSchema():
             return node.schema
     raise InvalidUpdate("There is no such call", code="malformed")

@@ -21,16 +21,11 @@ class Vitals:
         self._folder = folder
         self._clock = clock
         self._started_at = clock.now_ms()
-        self._trimmed_at_s = time.monotonic()
         self._ahead_s = self._wall_ahead_s()
         self._jumps = RecentMax()
 
-    def trimmed(self) -> None:
-        """What every consumer has processed has been let go of."""
-        self._trimmed_at_s = time.monotonic()
-
-    def stats(self, *, worker_restarts: int) -> ProcessStats:
-        """The readings now."""
+    def stats(self, *, worker_restarts: int, untrimmed_s: float) -> ProcessStats:
+        """The readings now, with those that others have taken."""
         now_s = time.monotonic()
         before, self._ahead_s = self._ahead_s, self._wall_ahead_s()
         self._jumps.note(abs(self._ahead_s - before), now_s)
@@ -44,7 +39,7 @@ class Vitals:
             disk_free_bytes=free,
             cache_restarts=self.cache_restarts,
             worker_restarts=worker_restarts,
-            untrimmed_s=round(now_s - self._trimmed_at_s, 3),
+            untrimmed_s=round(untrimmed_s, 3),
         )
 
     def _wall_ahead_s(self) -> float:

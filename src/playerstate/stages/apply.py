@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -23,7 +23,7 @@ import structlog
 from playerstate.core.batch import Batch, Group, Idle, Item
 from playerstate.core.check import FUTURE_MAX_MS, Checker, check_not_from_the_future
 from playerstate.core.erasure import is_erasure
-from playerstate.core.model import DeadLetter, Key, Outcome, Status, Update
+from playerstate.core.model import DeadLetter, Identity, Key, Outcome, Status, Update
 from playerstate.core.producers import recall
 from playerstate.core.replica import Replica
 from playerstate.core.resolution import inherit
@@ -36,11 +36,14 @@ from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.store import Store
 from playerstate.ports.stream import StreamRecord
-from playerstate.stages.told import tell_letters, tell_outcomes, tells_updates
+from playerstate.stages.put_aside import PutAside, place_name
+from playerstate.stages.told import tell_outcomes, tells_updates
 
 TRIES_MAX = 20
 KEPT_BYTES_MAX = 64 * 1024 * 1024
 """Of stored rows, in the copies that are kept from batch to batch."""
+
+DUPLICATE = "duplicate"
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +89,7 @@ class Apply:
         self._schema = schema
         self._region = region
         self._store = store
-        self._dead_letters = dead_letters
+        self._put_aside = PutAside(dead_letters)
         self._clock = clock
         self._checker = Checker(schema)
         self._readers = row_readers(schema)
@@ -107,11 +110,9 @@ class Apply:
 
         Raises `NotNow` if it could not be finished; what was done of it is not done again when it comes again.
         """
-        items, letters = self._read(records)
-        letters = [letter for letter in letters if not self._was_processed(letter)]
+        items, letters, repeats = self._read(records)
         if letters:  # first: once what is behind them is applied, they may look as if they had been too
-            self._dead_letters.put(letters)
-            tell_letters(letters)
+            self._put_aside.put(letters)
         try:
             done = self._process(items)
         except BaseException:
@@ -119,7 +120,10 @@ class Apply:
             raise
         if done.idle:
             self._note(done.idle)
+        self._put_aside.erase([(item.update, item.place[0]) for item in items if is_erasure(item.update)])
         outcomes = Counter(done.labels)
+        if repeats:
+            outcomes[DUPLICATE] += repeats
         if dead := len(letters) + done.letters:
             outcomes[Status.DEAD] += dead
         return Applied(outcomes, done.rows_written)
@@ -147,9 +151,7 @@ class Apply:
                 )
                 self._kept.clear()
                 if len(part) == 1:
-                    letter = _letter_of_fault(part[0], self._clock.now_ms(), exc)
-                    self._dead_letters.put([letter])
-                    tell_letters([letter])
+                    self._put_aside.put([_letter_of_fault(part[0], self._clock.now_ms(), exc)])
                     done.letters += 1
                 else:
                     middle = len(part) // 2
@@ -204,17 +206,17 @@ class Apply:
                     self._kept.pop(replica.key, None)
         return sorted(again, key=lambda item: item.place)
 
-    def _read(self, records: Sequence[StreamRecord]) -> tuple[list[Item], list[DeadLetter]]:
-        """The updates of the records, and a dead letter for each that cannot be one."""
+    def _read(self, records: Sequence[StreamRecord]) -> tuple[list[Item], list[DeadLetter], int]:
+        """The updates of the records, a dead letter for each that cannot be one, and how many had been put aside."""
         items: list[Item] = []
         letters: list[DeadLetter] = []
+        dead: set[Identity] = set()
+        some_put_aside, repeats = not self._put_aside.empty, 0
         now = self._clock.now_ms()
         for record in records:
             place = (record.position, None)
             try:
                 accepted_at, updates, bodies = decode_record(record.body)
-                if accepted_at > now + FUTURE_MAX_MS:
-                    raise InvalidUpdate("The record was accepted in the future", code="too_new", where="$[1]")
             except InvalidUpdate as exc:
                 letters.append(_letter(place, now, exc, record.body))
                 continue
@@ -222,10 +224,16 @@ class Apply:
                 error = InvalidUpdate(str(exc), code="newer_version")
                 letters.append(_letter(place, now, error, record.body))
                 continue
+            from_the_future = accepted_at > now + FUTURE_MAX_MS
             for index, update in enumerate(updates):
                 try:
                     if isinstance(update, InvalidUpdate):
                         raise update
+                    if (dead or some_put_aside) and self._is_dead(update, dead):
+                        repeats += 1
+                        continue
+                    if from_the_future:
+                        raise InvalidUpdate("The record was accepted in the future", code="too_new", where="$[1]")
                     if is_erasure(update):
                         self._checker.check_erasure(update)
                     else:
@@ -233,11 +241,18 @@ class Apply:
                     check_not_from_the_future(update, accepted_at)
                 except InvalidUpdate as exc:
                     body = encode_update(update) if isinstance(update, Update) else bodies[index]
-                    letters.append(_letter((record.position, index), now, exc, body, update))
+                    letter = _letter((record.position, index), now, exc, body, update)
+                    if not self._was_processed(letter):
+                        letters.append(letter)
+                        dead.update([letter.identity] if letter.identity else ())
                 else:
                     keys = [op.key for op in update.ops]
                     items.append(Item((record.position, index), accepted_at, update, keys, len(record.body)))
-        return items, letters
+        return items, letters, repeats
+
+    def _is_dead(self, update: Update, dead: Collection[Identity]) -> bool:
+        """Whether an update was put aside, in this batch or before: it stays dead, for its letter may be sent again."""
+        return bool(update.ops) and (update.identity in dead or self._put_aside.holds(update.identity))
 
     def _replicas(self, items: Sequence[Item]) -> dict[Key, Replica]:
         """A working copy of every key that the items name."""
@@ -288,11 +303,10 @@ def _letter(
     update: Update | InvalidUpdate | None = None,
 ) -> DeadLetter:
     position, index = place
-    letter_id = f"stream-{position:016d}" if index is None else f"stream-{position:016d}-{index:04d}"
     identity = None
     if isinstance(update, Update) and update.ops and update.producer:
         identity = update.identity
-    return DeadLetter(letter_id, "apply", now, error.code, str(error), body, identity)
+    return DeadLetter(place_name(position, index), "apply", now, error.code, str(error), body, identity)
 
 
 def _letter_of_fault(item: Item, now: int, fault: Exception) -> DeadLetter:
@@ -302,5 +316,5 @@ def _letter_of_fault(item: Item, now: int, fault: Exception) -> DeadLetter:
 
 def _label(outcome: Outcome) -> str:
     if outcome.duplicate:
-        return "duplicate"
+        return DUPLICATE
     return f"{outcome.status}:{outcome.reason}" if outcome.reason else outcome.status

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from playerstate.core.export import Export, ExportedKey, exported_row
 from playerstate.core.images import Images
+from playerstate.core.letters import GoneLetter, LetterFilter
 from playerstate.core.model import DeadLetter, Delivery, Transition
 from playerstate.core.schema import Schema
 from playerstate.ports.audit import Audit
@@ -35,6 +36,7 @@ class Exporter:
         """All of it but what is beyond the bounds of one answer, which says then where to go on."""
         history, deliveries, history_before = self._history_of(player_id)
         letters, letters_after = self._letters(player_id)
+        gone_letters, gone_letters_after = self._gone_letters(player_id)
         keys, unknown = self._keys(player_id)
         labels = sorted({edge.label for edge in self._schema.edge_keys().values()})
         return Export(
@@ -50,6 +52,8 @@ class Exporter:
             letters_after,
             unknown,
             deliveries,
+            gone_letters,
+            gone_letters_after,
         )
 
     def _keys(self, player_id: str) -> tuple[dict[str, ExportedKey], list[str]]:
@@ -78,20 +82,12 @@ class Exporter:
         return found, came, before
 
     def _letters(self, player_id: str) -> tuple[list[DeadLetter], str | None]:
-        found: list[DeadLetter] = []
-        for letter in letters_of(self._dead_letters, player_id):
-            found.append(letter)
-            if len(found) == LETTERS_MAX:
-                return found, letter.letter_id
-        return found, None
+        found = self._dead_letters.list(limit=LETTERS_MAX, where=LetterFilter(player_id=player_id))
+        return found, found[-1].letter_id if len(found) == LETTERS_MAX else None
 
-
-def letters_of(dead_letters: DeadLetters, player_id: str) -> Iterator[DeadLetter]:
-    """The dead letters of updates whose first key is the player's. They may be removed on the way."""
-    after = ""
-    while page := dead_letters.list(after=after, limit=PAGE):
-        after = page[-1].letter_id
-        yield from [letter for letter in page if letter.identity and letter.identity.player_id == player_id]
+    def _gone_letters(self, player_id: str) -> tuple[list[GoneLetter], int | None]:
+        found = list(self._dead_letters.gone(limit=LETTERS_MAX, where=LetterFilter(player_id=player_id)))
+        return found, found[-1].number if len(found) == LETTERS_MAX else None
 
 
 def _bytes(transitions: Sequence[Transition]) -> int:

@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 
 from playerstate.core.history import at
 from playerstate.core.model import Delivery, Identity, Key, Transition
-from playerstate.ports.audit import DELIVERIES_PER_UPDATE_MAX
+from playerstate.ports.audit import DELIVERIES_PER_UPDATE_MAX, Trimmed
 
 _Name: TypeAlias = tuple[str, str, str]
 """State key, region and version: what tells a player's transitions apart."""
@@ -25,6 +25,9 @@ class MemoryAudit:
         self._lock = threading.Lock()
         self._players: defaultdict[str, dict[_Name, Transition]] = defaultdict(dict)
         self._deliveries: defaultdict[Identity, dict[_Place, Delivery]] = defaultdict(dict)
+        self._places: dict[tuple[str, _Name], int] = {}
+        self._recorded = 0
+        self._complete_since = 0
         self._epochs: dict[Key, int] = {}
 
     def append(self, transitions: Sequence[Transition]) -> None:
@@ -34,6 +37,9 @@ class MemoryAudit:
             for transition in recorded:
                 if not self._is_erased(transition):
                     self._players[transition.player_id].setdefault(_name(transition), transition)
+                    if (place := (transition.player_id, _name(transition))) not in self._places:
+                        self._recorded += 1
+                        self._places[place] = self._recorded
 
     def note(self, deliveries: Sequence[Delivery]) -> None:
         """Record deliveries that did nothing, all or none."""
@@ -92,11 +98,42 @@ class MemoryAudit:
         with self._lock:
             return sum(map(len, self._players.values()))
 
-    def trim(self, before: int) -> int:
-        """Delete transitions and deliveries from before a time."""
+    def trim(self, before: int, *, after: int = 0, limit: int) -> Trimmed:
+        """Look at the next transitions, and delete the old ones of them."""
         with self._lock:
             self._let_go(lambda delivery: delivery.judged_at < before)
-            return sum([self._delete(player_id, lambda t: t.written_at < before) for player_id in self._players])
+            looked = self._next(after, limit)
+            old = [found for _, found in looked if found.written_at < before]
+            kept = [found.written_at for _, found in looked if found.written_at >= before]
+            self._trim(old)
+            return Trimmed(len(old), looked[-1][0] if len(looked) == limit else None, min(kept, default=None))
+
+    def trim_first(self, count: int) -> int:
+        """Delete the transitions that were recorded first."""
+        with self._lock:
+            going = [found for _, found in self._next(0, count)]
+            last_at = max([found.written_at for found in going], default=0)
+            self._let_go(lambda delivery: delivery.judged_at < last_at)
+            return self._trim(going)
+
+    def bytes(self) -> int:
+        """What their values take."""
+        with self._lock:
+            return sum([len(t.before) + len(t.after) for named in self._players.values() for t in named.values()])
+
+    def complete_since(self) -> int:
+        """From which time on nothing was trimmed."""
+        return self._complete_since
+
+    def _next(self, after: int, limit: int) -> list[tuple[int, Transition]]:
+        places = [(place, player_id, name) for (player_id, name), place in self._places.items() if place > after]
+        return [(place, self._players[player_id][name]) for place, player_id, name in sorted(places)[:limit]]
+
+    def _trim(self, going: Sequence[Transition]) -> int:
+        for one in going:
+            self._delete(one.player_id, lambda found, one=one: found is one)  # type: ignore[misc]
+            self._complete_since = max(self._complete_since, one.written_at + 1)
+        return len(going)
 
     def _is_erased(self, one: Transition | Delivery) -> bool:
         return one.epoch < self._epochs.get(Key(one.player_id, one.state_key), 0)
@@ -111,6 +148,7 @@ class MemoryAudit:
         names = [name for name, transition in transitions.items() if goes(transition)]
         for name in names:
             del transitions[name]
+            del self._places[player_id, name]
         return len(names)
 
 

@@ -13,6 +13,7 @@ from playerstate.backends.sqlite import deliveries as noted
 from playerstate.backends.sqlite.database import Database, insert_many
 from playerstate.core.model import Cause, Delivery, Key, Side, Transition
 from playerstate.core.numbers import pack, unpack_extension
+from playerstate.ports.audit import Trimmed
 
 _decode_causes = msgspec.msgpack.Decoder(list[Cause], ext_hook=unpack_extension).decode
 _decode_sides = msgspec.msgpack.Decoder(list[Side]).decode
@@ -24,6 +25,7 @@ _COLUMNS = (
 _LATEST_FIRST = "ORDER BY written_at DESC, last DESC, state_key"
 _WRITTEN_AT = 5
 _EVER, _NEVER = -(2**63), 2**63 - 1
+_NEXT = "SELECT rowid, written_at FROM transitions WHERE rowid > ? ORDER BY rowid LIMIT ?"
 _INSERT = f"INSERT INTO transitions ({_COLUMNS})"
 
 
@@ -114,11 +116,48 @@ class SqliteAudit:
         """How many transitions are kept."""
         return int(self._database.read("SELECT count(*) FROM transitions")[0][0])
 
-    def trim(self, before: int) -> int:
-        """Delete transitions and deliveries from before a time."""
+    def trim(self, before: int, *, after: int = 0, limit: int) -> Trimmed:
+        """Look at the next transitions, and delete the old ones of them. What has none is not written to."""
+        noted.trim(self._database, before, limit)
+        looked = self._database.read(_NEXT, (after, limit))
+        if not looked:
+            return Trimmed(0, None, None)
+        last = looked[-1][0]
+        old = [written_at for _, written_at in looked if written_at < before]
+        kept = [written_at for _, written_at in looked if written_at >= before]
+        deleted = 0
+        if old:
+            with self._database.transaction() as connection:
+                delete = "DELETE FROM transitions WHERE rowid > ? AND rowid <= ? AND written_at < ?"
+                deleted = connection.execute(delete, (after, last, before)).rowcount
+                _note_trimmed(connection, max(old))
+        return Trimmed(deleted, last if len(looked) == limit else None, min(kept, default=None))
+
+    def trim_first(self, count: int) -> int:
+        """Delete the transitions that were recorded first."""
+        looked = self._database.read(_NEXT, (0, count))
+        if not looked:
+            return 0
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM deliveries WHERE judged_at < ?", (before,))
-            return connection.execute("DELETE FROM transitions WHERE written_at < ?", (before,)).rowcount
+            deleted = connection.execute("DELETE FROM transitions WHERE rowid <= ?", (looked[-1][0],)).rowcount
+            last_at = max([written_at for _, written_at in looked])
+            _note_trimmed(connection, last_at)
+        noted.trim(self._database, last_at, count)
+        return deleted
+
+    def bytes(self) -> int:
+        """How many bytes the pages take that are in use: deleting frees pages, and never makes the file smaller."""
+        with self._database.reading() as connection:
+            pages, free, size = [
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            ]
+        return int((pages - free) * size)
+
+    def complete_since(self) -> int:
+        """From which time on nothing was trimmed."""
+        rows = self._database.read("SELECT complete_since FROM trimmed")
+        return int(rows[0][0]) if rows else 0
 
     def close(self) -> None:
         """Close the file."""
@@ -132,6 +171,14 @@ def _epochs(connection: sqlite3.Connection, player_ids: Collection[str]) -> dict
     select = "SELECT player_id, state_key, epoch FROM epochs WHERE player_id = ?"
     rows = [row for player_id in player_ids for row in connection.execute(select, (player_id,))]
     return {Key(player_id, state_key): epoch for player_id, state_key, epoch in rows}
+
+
+def _note_trimmed(connection: sqlite3.Connection, written_at: int) -> None:
+    """Remember that a transition of this time is gone."""
+    (since,) = connection.execute("SELECT max(complete_since) FROM trimmed").fetchone()
+    if since is None or since <= written_at:
+        connection.execute("DELETE FROM trimmed")
+        connection.execute("INSERT INTO trimmed (complete_since) VALUES (?)", (written_at + 1,))
 
 
 def _transition(row: tuple[Any, ...]) -> Transition:

@@ -12,7 +12,7 @@ from typing import Any
 
 from playerstate.errors import InvariantViolated, OutcomeUnknown, StartRefused, Unavailable
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """What `PRAGMA user_version` says of the files written here; raised when other programs must not read them."""
 
 BUSY_TIMEOUT_S = 10.0

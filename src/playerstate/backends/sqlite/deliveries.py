@@ -61,3 +61,12 @@ def select(
     if len(rows) >= limit:
         rows = database.read(sql, (*parameters, before, rows[-1][1]))
     return [_decode(body) for body, _ in rows]
+
+
+def trim(database: Database, before: int, limit: int) -> None:
+    """Delete those of the first `limit` that were judged before a time. Where there are none nothing is written to."""
+    first = "SELECT rowid FROM deliveries ORDER BY rowid LIMIT ?"
+    old = f"FROM deliveries WHERE rowid IN ({first}) AND judged_at < ?"
+    if database.read(f"SELECT 1 {old} LIMIT 1", (limit, before)):
+        with database.transaction() as connection:
+            connection.execute(f"DELETE {old}", (limit, before))

@@ -16,6 +16,11 @@ CREATE TABLE IF NOT EXISTS transitions (
     UNIQUE (player_id, state_key, region, version)
 );
 
+-- One row, once something was trimmed: from when on nothing was.
+CREATE TABLE IF NOT EXISTS trimmed (
+    complete_since INTEGER NOT NULL
+);
+
 -- How often keys were erased, of those that ever were: transitions of lower epochs are not kept.
 CREATE TABLE IF NOT EXISTS epochs (
     player_id TEXT NOT NULL,
