@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from builders import letter
-from playerstate.core.answers import Rejected, Stats
+from playerstate.core.answers import Rejected
 from playerstate.core.fitting import ROW_BYTES_MAX
 from playerstate.core.images import Images
 from playerstate.core.model import Cause, Effect, Identity, Key, Notice
@@ -17,27 +17,12 @@ from playerstate.core.producers import ERASER_PREFIX
 from playerstate.core.wire import decode_notices, decode_record, encode_notices
 from playerstate.errors import InvalidUpdate, SlowDown, Unavailable
 from playerstate.ports.stream import NewRecord
-from playerstate.service import Service
 from playerstate.stages import export
 from playerstate.stages.accept import LAG_MAX, Accept, Lanes
 from stages.world import NOW_MS, REGION, World, add, records, update
 
 REASON = "asked for by the player, ticket 4711"
 FRIENDS, GOLD = Key("ada", "friends"), Key("ada", "gold")
-
-
-def service(world: World) -> Service:
-    stats = Stats(REGION, {}, {}, {}, 0, 0)
-    return Service(
-        world.schema,
-        world.parts(),
-        world.accept,
-        stats=lambda: stats,
-        verify_once=world.verify_once(),
-        on_accepted=lambda: None,
-        on_close=lambda: None,
-        clock=world.clock,
-    )
 
 
 def befriend(player_id: str, *others: str, sequence: int = 1) -> Any:
@@ -58,7 +43,7 @@ def test_everything_follows() -> None:
     """Readers see what was never written, no edge leads from the player, and the history begins with the erasure."""
     world = lived_in()
     world.clock.advance(1)
-    answers = service(world).erase("ada", reason=REASON)
+    answers = world.calls().erase("ada", reason=REASON)
     assert [answer.state_key for answer in answers] == list(world.schema.keys)
     world.step_all()
     images = Images(world.schema)
@@ -82,7 +67,7 @@ def test_everything_follows() -> None:
 def test_what_is_sent_before_is_erased_and_what_is_sent_after_stays() -> None:
     """The erasure takes its place on the stream, in one batch with what lies around it."""
     world = World()
-    node = service(world)
+    node = world.calls()
     node.send(add(5))
     node.erase("ada", reason=REASON)
     world.clock.advance(1)
@@ -108,7 +93,7 @@ def test_messages_from_before_change_nothing_whenever_they_come(seed: int) -> No
     world.put_updates(*[befriend("ada", f"friend-{n}", sequence=n) for n in range(1, 6)])
     world.apply.handle(records(world)[:2])
     world.step_all()
-    service(world).erase("ada", reason=REASON)
+    world.calls().erase("ada", reason=REASON)
     world.step_all()
     history, edges = world.audit.history("ada"), world.graph.edges(FRIENDS)
     assert {cause.effects[0].op for t in history for cause in t.causes} == {"erase"}
@@ -148,7 +133,7 @@ def test_the_player_s_dead_letters_go() -> None:
     mine = [letter(f"{n:04}", identity=Identity("p", n, "ada", "gold")) for n in range(120)]
     others = [letter("x1", identity=Identity("p", 1, "adam", "gold")), letter("x2")]
     world.dead_letters.put(mine + others)
-    service(world).erase("ada", reason=REASON)
+    world.calls().erase("ada", reason=REASON)
     assert world.dead_letters.list() == others
 
 
@@ -217,7 +202,7 @@ def test_a_full_row_can_be_erased() -> None:
     world.step_all()
     key = Key("ada", "settings")
     assert len(world.store.load([key])[key][REGION]) > ROW_BYTES_MAX - 16_000
-    service(world).erase("ada", reason=REASON)
+    world.calls().erase("ada", reason=REASON)
     world.step_all()
     assert len(world.store.load([key])[key][REGION]) < 500
     assert world.value("ada", "settings") == {}
@@ -239,7 +224,7 @@ def test_an_export_holds_everything() -> None:
     world.dead_letters.put([mine, letter("2", identity=Identity("p", 1, "eve", "gold"))])
     world.put_updates(update({"op": "add", "n": 2**70}, sequence=2))
     world.step_all()
-    exported = service(world).export("ada")
+    exported = world.calls().export("ada")
     assert (exported.player_id, exported.region) == ("ada", REGION)
     assert set(exported.keys) == {"gold", "friends", "guild"}
     gold = exported.keys["gold"]
@@ -265,7 +250,7 @@ def test_an_export_is_bounded_and_says_where_to_go_on(monkeypatch: pytest.Monkey
         world.clock.advance(1)
         world.put_updates(add(1, sequence=n))
         world.step_all()
-    node = service(world)
+    node = world.calls()
     exported = node.export("ada")
     rest = node.history("ada", before=exported.history_before).transitions
     assert (len(exported.history), exported.history + rest) == (4, world.audit.history("ada"))
@@ -276,7 +261,7 @@ def test_an_export_is_bounded_and_says_where_to_go_on(monkeypatch: pytest.Monkey
 
 def test_nothing_is_held_about_a_player_whom_nobody_knows() -> None:
     """An export of nothing; a name that no player can have is refused."""
-    node = service(World())
+    node = World().calls()
     exported = node.export("nobody")
     assert (exported.keys, exported.history, exported.dead_letters) == ({}, [], [])
     with pytest.raises(InvalidUpdate):

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from builders import letter
-from playerstate.core.answers import Accepted, Rejected, Stats
+from playerstate.core.answers import Accepted, Rejected
 from playerstate.core.letters import End, Ending, replayer
 from playerstate.core.model import DeadLetter, Identity, Outcome, Status, Update
 from playerstate.core.schema import parse_schema
@@ -17,7 +17,6 @@ from playerstate.core.wire import encode_record, encode_update
 from playerstate.errors import InvalidUpdate, OutcomeUnknown, SlowDown, Unavailable
 from playerstate.folder import starter_schema
 from playerstate.ports.stream import NewRecord
-from playerstate.service import Parts, Service
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.apply import Apply
 from stages.world import NOW_MS, REGION, World, records, update
@@ -25,29 +24,6 @@ from stages.world import NOW_MS, REGION, World, records, update
 HOUR_MS = 3_600_000
 WITH_MANA = parse_schema(starter_schema().replace("version = 1", "version = 2") + '\n[keys.mana]\ntype = "counter"\n')
 OWN = "@local.ab.1"
-
-
-def service(world: World) -> Service:
-    parts = Parts(
-        world.stream,
-        world.checkpoints,
-        world.store,
-        world.store.changes,
-        world.cache,
-        world.queues,
-        world.graph,
-        world.audit,
-        world.dead_letters,
-    )
-    return Service(
-        world.schema,
-        parts,
-        world.accept,
-        stats=lambda: Stats(REGION, {}, {}, {}, 0, 0),
-        on_accepted=lambda: None,
-        on_close=lambda: None,
-        clock=world.clock,
-    )
 
 
 def with_mana(world: World) -> World:
@@ -64,7 +40,7 @@ def mana(n: int, *, sequence: int = 1, producer: str = "game-1") -> Update:
 
 
 def value(world: World, state_key: str = "mana") -> Any:
-    return service(world).get("ada", state_key).decoded()
+    return world.calls().get("ada", state_key).decoded()
 
 
 def dead_mana(*updates: Update) -> tuple[World, list[DeadLetter]]:
@@ -90,7 +66,7 @@ def everything_again(world: World) -> None:
 def test_a_letter_is_sent_again_and_goes() -> None:
     """Promise 10: under a producer of its own; what it was sent as is on record, and what came of it can be asked."""
     world, (one,) = dead_mana(mana(5))
-    node = service(world)
+    node = world.calls()
     answer = Accepted(replayer(one), 1, "ada", "mana")
     assert node.send_again(one.letter_id) == [answer]
     world.step_all()
@@ -111,7 +87,7 @@ def test_what_was_put_aside_stays_dead(producer: str, end: str) -> None:
     """Promise 2: it takes no effect when the stream delivers it again, or its sender does, under whatever schema."""
     dead = mana(5, producer=producer)
     world, (one,) = dead_mana(dead)
-    node = service(world)
+    node = world.calls()
     if end == "send again":
         node.send_again(one.letter_id)
         world.step_all()
@@ -152,14 +128,14 @@ def test_cut_off_behind_the_append_and_repeated(error: BaseException) -> None:
 
     world.stream.append = append_and_die  # type: ignore[method-assign]
     with pytest.raises(type(error)):
-        service(world).send_again(one.letter_id)
+        world.calls().send_again(one.letter_id)
     world.stream.append = append  # type: ignore[method-assign]
     world.step_all()
     world.clock.advance(HOUR_MS)
     kept = world.dead_letters.get(one.letter_id)
     assert kept is not None
     assert kept.tried_at == NOW_MS
-    service(world).send_again(one.letter_id)
+    world.calls().send_again(one.letter_id)
     world.step_all()
     assert (value(world), world.dead_letters.list()) == (5, [])
 
@@ -169,7 +145,7 @@ def test_cut_off_before_the_append_and_repeated() -> None:
     world, (one,) = dead_mana(mana(5))
     world.dead_letters.replace(structs.replace(one, tried_at=NOW_MS))
     world.clock.advance(40 * HOUR_MS)
-    service(world).send_again(one.letter_id)
+    world.calls().send_again(one.letter_id)
     assert records(world)[-1].body == encode_record(
         NOW_MS + 40 * HOUR_MS,
         [encode_update(structs.replace(mana(5), producer=replayer(one), sequence=1))],
@@ -184,14 +160,14 @@ def test_cut_off_long_ago(had_effect: bool) -> None:
         end = world.dead_letters.end
         world.dead_letters.end = lambda *_: (_ for _ in ()).throw(Unavailable("away"))  # type: ignore[method-assign]
         with pytest.raises(Unavailable):
-            service(world).send_again(one.letter_id)
+            world.calls().send_again(one.letter_id)
         world.dead_letters.end = end  # type: ignore[method-assign]
         world.step_all()
     else:
         world.dead_letters.replace(structs.replace(one, tried_at=NOW_MS))
     world.clock.advance(49 * HOUR_MS)
     before = len(records(world))
-    (answer,) = service(world).send_again(one.letter_id)
+    (answer,) = world.calls().send_again(one.letter_id)
     assert len(records(world)) == before
     assert isinstance(answer, Accepted) == had_effect
     if isinstance(answer, Rejected):
@@ -205,11 +181,11 @@ def test_a_refused_try_does_not_count() -> None:
     append = world.stream.append
     world.stream.append = lambda _: (_ for _ in ()).throw(SlowDown("busy"))  # type: ignore[method-assign]
     with pytest.raises(SlowDown):
-        service(world).send_again(one.letter_id)
+        world.calls().send_again(one.letter_id)
     world.stream.append = append  # type: ignore[method-assign]
     assert world.dead_letters.list() == [one]
     world.clock.advance(100 * HOUR_MS)
-    assert isinstance(service(world).send_again(one.letter_id)[0], Accepted)
+    assert isinstance(world.calls().send_again(one.letter_id)[0], Accepted)
     world.step_all()
     assert value(world) == 5
 
@@ -220,11 +196,11 @@ def test_one_that_is_rejected_stays_and_may_be_tried_at_any_time() -> None:
     world.put_updates(mana(5))
     world.step_all()
     (one,) = world.dead_letters.list()
-    (answer,) = service(world).send_again(one.letter_id)
+    (answer,) = world.calls().send_again(one.letter_id)
     assert isinstance(answer, Rejected)
     assert (answer.code, world.dead_letters.list()) == ("unknown_key", [one])
     world.clock.advance(100 * HOUR_MS)
-    service(with_mana(world)).send_again(one.letter_id)
+    with_mana(world).calls().send_again(one.letter_id)
     world.step_all()
     assert value(world) == 5
 
@@ -241,16 +217,16 @@ def test_one_of_several_is_rejected() -> None:
     world = World()
     gold = [update({"op": "add", "n": n}, sequence=n) for n in (1, 2)]
     letter_id = several(world, gold[0], mana(7), gold[1])
-    answers = service(world).send_again(letter_id)
+    answers = world.calls().send_again(letter_id)
     assert [isinstance(answer, Accepted) for answer in answers] == [True, False, True]
     world.step_all()
     for _ in range(2):
         world.clock.advance(60 * HOUR_MS)
-        answers = service(world).send_again(letter_id)
+        answers = world.calls().send_again(letter_id)
         assert [isinstance(answer, Accepted) for answer in answers] == [True, False, True]
         world.step_all()
     assert (value(world, "gold"), world.dead_letters.count()) == (3, 1)
-    answers = service(with_mana(world)).send_again(letter_id)
+    answers = with_mana(world).calls().send_again(letter_id)
     world.step_all()
     assert (value(world, "gold"), value(world), world.dead_letters.count()) == (3, 7, 0)
     gone = world.dead_letters.latest_gone(letter_id)
@@ -264,12 +240,12 @@ def test_one_of_several_had_been_processed() -> None:
     done = update({"op": "add", "n": 3}, sequence=1)
     world.put_updates(done)
     world.step_all()
-    answers = service(world).send_again(several(world, done, mana(7)))
+    answers = world.calls().send_again(several(world, done, mana(7)))
     assert [answer.code for answer in answers if isinstance(answer, Rejected)] == ["processed"]
     world.step_all()
     assert (value(world, "gold"), value(world), world.dead_letters.count()) == (3, 7, 0)
     with pytest.raises(InvalidUpdate) as caught:
-        service(world).send_again(several(world, done))
+        world.calls().send_again(several(world, done))
     assert (caught.value.code, world.dead_letters.count()) == ("processed", 1)
 
 
@@ -278,7 +254,7 @@ def test_letters_of_queues_go_back_and_may_come_back() -> None:
     world = World()
     for _ in range(2):
         world.dead_letters.put([letter("link-1", stage="link", body=b"garbage")])
-        assert service(world).send_again("link-1") == []
+        assert world.calls().send_again("link-1") == []
     assert world.queues["link"].depth() == 2
     assert [gone.ending.end for gone in world.dead_letters.gone()] == [End.SENT_AGAIN] * 2
     world.step_all()
@@ -293,7 +269,7 @@ def test_records_from_the_future_are_letters_of_their_updates() -> None:
     world.step_all()
     with_mana(world).put_updates(mana(4, sequence=9, producer=OWN))
     world.step_all()
-    node = service(world)
+    node = world.calls()
     assert [one.code for one in world.dead_letters.list()] == ["too_new", "too_new"]
     assert node.outcome(Identity(OWN, 1, "ada", "mana")) == Outcome(Status.DEAD, "too_new")
     assert node.outcome(Identity(OWN, 9, "ada", "mana")) == Outcome(Status.APPLIED)
@@ -310,7 +286,7 @@ def test_a_dead_update_of_accepts_own_is_never_applied(end: str) -> None:
     world, (one,) = dead_mana(mana(5, producer=OWN, sequence=3))
     world.put_updates(mana(4, producer=OWN, sequence=2**16), update({"op": "add", "n": 1}, producer=OWN, sequence=2))
     world.step_all()
-    node = service(world)
+    node = world.calls()
     if end == "discard":
         node.discard(one.letter_id, reason="a test")
     elif end == "expire":
@@ -328,7 +304,7 @@ def test_a_dead_update_of_accepts_own_is_never_applied(end: str) -> None:
 def test_discarding_needs_a_reason_and_a_letter() -> None:
     """Nothing goes without; what goes says why, and is not there to be sent again."""
     world, (one,) = dead_mana(mana(5))
-    node = service(world)
+    node = world.calls()
     for reason, code in (("", "no_reason"), (" ", "no_reason"), ("x" * 201, "bad_reason"), ("a\nb", "bad_reason")):
         with pytest.raises(InvalidUpdate) as caught:
             node.discard(one.letter_id, reason=reason)
@@ -349,7 +325,7 @@ def test_a_malformed_record_that_was_discarded_does_not_come_back() -> None:
     world.put_on_stream(b"\xff\xff")
     world.step_all()
     (one,) = world.dead_letters.list()
-    service(world).discard(one.letter_id, reason="garbage")
+    world.calls().discard(one.letter_id, reason="garbage")
     everything_again(world)
     assert world.dead_letters.list() == []
     world.stream = World().stream
@@ -362,7 +338,7 @@ def test_letters_that_are_found_before_an_erasure_is_applied_go_with_it() -> Non
     """Of what lay on the stream before it; and what comes behind it stays, also when the erasure is delivered again."""
     world = World()
     world.put_updates(mana(1))
-    service(world).erase("ada", reason="ticket 1")
+    world.calls().erase("ada", reason="ticket 1")
     world.put_updates(mana(2, sequence=2), update({"player_id": "bob", "state_key": "mana", "op": "add", "n": 1}))
     world.step_all()
     everything_again(world)
@@ -377,11 +353,11 @@ def test_letters_of_one_id_in_two_regions(same: bool) -> None:
     there, (letter_there,) = dead_mana(mana(5))
     _, (letter_here,) = dead_mana(mana(5) if same else mana(6))
     assert letter_there.letter_id == letter_here.letter_id
-    service(there).send_again(letter_there.letter_id)
+    there.calls().send_again(letter_there.letter_id)
     there.step_all()
     world = there
     world.dead_letters.put([letter_here])
-    service(world).send_again(letter_here.letter_id)
+    world.calls().send_again(letter_here.letter_id)
     world.step_all()
     assert value(world) == (5 if same else 11)
 

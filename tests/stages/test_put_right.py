@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from playerstate.core.amendment import Amendment
-from playerstate.core.answers import Accepted, Stats
+from playerstate.core.answers import Accepted
 from playerstate.core.model import Identity, Key, Outcome, Reason, Status, Transition
 from playerstate.core.producers import RETENTION_MS
 from playerstate.core.schema import TypeName, parse_schema
@@ -19,7 +19,7 @@ from playerstate.errors import InvalidUpdate, Unavailable
 from playerstate.runtime import amending
 from playerstate.service import Service
 from playerstate.stages import retrace
-from stages.world import REGION, World, update
+from stages.world import World, update
 
 TYPES: tuple[TypeName, ...] = get_args(TypeName)
 SCHEMA = parse_schema(
@@ -49,16 +49,7 @@ class Support(World):
 
     def __init__(self) -> None:
         super().__init__(schema=SCHEMA)
-        stats = Stats(REGION, {}, {}, {}, 0, 0)
-        self.service = Raced(
-            SCHEMA,
-            self.parts(),
-            self.accept,
-            stats=lambda: stats,
-            verify_once=self.verify_once(),
-            on_accepted=self.step_all,
-            on_close=lambda: None,
-        )
+        self.service = self.calls(Raced, on_accepted=self.step_all)
 
     def send(self, *updates: Ops) -> list[Identity]:
         """Send updates so that one write of a row may process several; their identities."""

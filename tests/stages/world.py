@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -17,6 +17,7 @@ from playerstate.backends.memory.graph import MemoryGraph
 from playerstate.backends.memory.queue import MemoryQueue
 from playerstate.backends.memory.store import MemoryStore
 from playerstate.backends.memory.stream import MemoryCheckpoints, MemoryStream
+from playerstate.core.answers import Stats
 from playerstate.core.groups import Wants
 from playerstate.core.model import Key, Op, Update
 from playerstate.core.schema import Schema, parse_schema
@@ -25,7 +26,7 @@ from playerstate.core.wire import encode_record, encode_update
 from playerstate.folder import starter_schema
 from playerstate.ports.stream import NewRecord
 from playerstate.runtime.consumers import NOTICES_AND_DELIVERIES, ApplyConsumer, ProjectConsumer, QueueConsumer
-from playerstate.service import Parts
+from playerstate.service import Parts, Service
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
@@ -71,9 +72,9 @@ class World:
         self.link = Link(self.schema, self.graph)
         self.record = Record(self.audit)
 
-    def parts(self) -> Parts:
-        """What a service stands on."""
-        return Parts(
+    def calls(self, kind: type[Service] = Service, *, on_accepted: Callable[[], object] = lambda: None) -> Service:
+        """The calls of a node on this world."""
+        parts = Parts(
             self.stream,
             self.checkpoints,
             self.store,
@@ -84,6 +85,16 @@ class World:
             self.audit,
             self.dead_letters,
             self.findings,
+        )
+        return kind(
+            self.schema,
+            parts,
+            self.accept,
+            stats=lambda: Stats(REGION, {}, {}, {}, 0, 0),
+            verify_once=self.verify_once(),
+            on_accepted=on_accepted,
+            on_close=lambda: None,
+            clock=self.clock,
         )
 
     def verify_once(self) -> VerifyOnce:
