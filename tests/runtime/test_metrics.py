@@ -64,7 +64,7 @@ def test_nothing_of_the_figures_is_missing() -> None:
     assert len(told) > 35
     for name, number in told.items():
         if name != "freshness_sum_ms":  # a histogram's sum, see below
-            assert (number / 1000 if name == "started_at" else number) in values, name
+            assert (number / 1000 if name in {"started_at", "last_run_at"} else number) in values, name
 
 
 def test_prometheus_reads_all_of_it() -> None:
@@ -119,7 +119,7 @@ def test_names_are_as_prometheus_has_them(metric: Any) -> None:
         assert metric.name.removesuffix("_total").endswith(metric.unit)
     assert set(metric.labels) <= {
         "version", "code", "outcome", "reason", "stage", "source", "place", "kind", "within_seconds", "alarm",
-        "subject", "severity", "clock", "le",
+        "subject", "severity", "clock", "le", "rule",
     }  # fmt: skip
 
 

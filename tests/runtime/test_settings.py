@@ -9,7 +9,7 @@ import pytest
 
 from playerstate import settings
 from playerstate.errors import StartRefused
-from playerstate.settings import FILE, Retention, Settings, SettingsFile, Verification, parse_settings
+from playerstate.settings import FILE, Alarms, Retention, Settings, SettingsFile, Verification, parse_settings
 
 
 def write(folder: Path, text: str) -> None:
@@ -50,7 +50,8 @@ def test_what_was_set_is_told(tmp_path: Path) -> None:
     }
     hours = told.settings["retention.stream_hours"]
     assert (hours.value, hours.default, told.problem) == (2.0, 24.0, "")
-    assert len(told.settings) == len(Retention.__struct_fields__) + len(Verification.__struct_fields__)
+    sections = (Verification, Retention, Alarms)
+    assert len(told.settings) == sum(len(section.__struct_fields__) for section in sections)
 
 
 @pytest.mark.parametrize(
