@@ -77,20 +77,22 @@ def compare_graph(
             yield from _compare_edges(Key(player_id, state_key), view, has, edges, edge_made, schema)
     for state_key, edges in led.items():
         if state_key not in unknown:
-            detail = f"{len(edges)} edges that no key makes"
-            yield Difference(GRAPH, Key(player_id, state_key), Kind.ORPHAN, "0", "0", detail)
+            detail, has = f"{len(edges)} edges that no key makes", found.totals.get(state_key, 0)
+            yield Difference(GRAPH, Key(player_id, state_key), Kind.ORPHAN, "0", str(has), detail)
 
 
 def compare_copies(
     place: str, player_id: str, own: Mapping[str, Copy], copies: Mapping[str, Copy]
 ) -> Iterator[Difference]:
     """How another region's copies of this region's rows differ from them."""
-    for state_key in own.keys() | copies.keys():
+    for state_key in sorted(own.keys() | copies.keys()):
         key, mine, copy = Key(player_id, state_key), own.get(state_key), copies.get(state_key)
         if copy is None and mine is not None:
             yield Difference(place, key, Kind.LAGGING, mine.version, "", "it has not come there")
         elif mine is None and copy is not None:
             yield Difference(place, key, Kind.AHEAD, "", copy.version, "the region itself has no such row")
+        elif mine is not None and copy is not None and not copy.version:
+            yield Difference(place, key, Kind.DIVERGED, mine.version, "", "the row there cannot be read")
         elif mine is not None and copy is not None and mine.version != copy.version:
             kind, detail = _kind_of_version(copy.version, mine.version)
             yield Difference(place, key, kind, mine.version, copy.version, detail)
