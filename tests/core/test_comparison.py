@@ -211,7 +211,7 @@ def test_each_key_of_the_graph_is_compared_alone() -> None:
     ],
 )
 def test_copies_in_another_region(own: Copy | None, copy: Copy | None, kind: Kind | None) -> None:
-    """A copy that has not come yet lags; one that its region has not written is ahead; one that is none has diverged."""
+    """What has not come yet lags, what the region has not written is ahead, what is none has diverged."""
     found = list(compare_copies(ELSEWHERE, "ada", {"gold": own} if own else {}, {"gold": copy} if copy else {}))
     if kind is None:
         assert found == []

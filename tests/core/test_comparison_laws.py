@@ -107,7 +107,7 @@ def compared(parts: Parts, store: Parts) -> Iterator[Difference]:
 
 @given_traffic
 def test_what_was_made_of_a_store_agrees_with_it(times: int, tape: Tape) -> None:
-    """Promise 8: of a snapshot from the store's own views there is no difference, once its rows have come everywhere."""
+    """Promise 8: a snapshot from the store's own views has no difference, once its rows have come everywhere."""
     cluster = Cluster()
     happen(cluster, times, tape, REGIONS, 1)
     cluster.settle()

@@ -1,8 +1,8 @@
 """Suspicions beside a system that tells the truth, late: whatever it shows, and whenever one looks, nothing is found.
 
 A store counts up; a cache follows it on a way that may stand still for any time; a graph follows on one of which nobody
-knows how far it has come, but which is never as late as its limit; a copy elsewhere cannot always be reached. Looks read
-the parts before the store, with anything happening in between.
+knows how far it has come, but which is never as late as its limit; a copy elsewhere cannot always be reached. Looks
+read the parts before the store, with anything happening in between.
 """
 
 from __future__ import annotations

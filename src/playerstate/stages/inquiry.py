@@ -14,7 +14,8 @@ import structlog
 from msgspec import structs
 
 from playerstate.core.comparison import Difference
-from playerstate.core.findings import Finding, Repair, finding_id
+from playerstate.core.findings import Finding, Repair, finding_id, printable
+from playerstate.core.model import Key
 from playerstate.core.suspicions import Noted, Suspect, Suspicions, kind_when_confirmed
 from playerstate.errors import NotNow, OutcomeUnknown
 from playerstate.ports.clock import Clock
@@ -100,11 +101,10 @@ class Inquiry:
         return finding
 
     def _finding(self, difference: Difference, at: int, first_seen_at: int) -> Finding:
-        key, kind = difference.key, kind_when_confirmed(difference)
-        name = finding_id(at, difference.place, key)
-        return Finding(
-            name, self._region, difference.place, kind, *key, difference.expected, difference.found, first_seen_at, at
-        )
+        place, kind = difference.place, kind_when_confirmed(difference)
+        key = Key(difference.key.player_id, printable(difference.key.state_key))
+        versions = difference.expected, printable(difference.found)
+        return Finding(finding_id(at, place, key), self._region, place, kind, *key, *versions, first_seen_at, at)
 
     def _gone(self, noted: Noted) -> list[Finding]:
         """Open findings of which nothing is left to be seen."""
