@@ -95,9 +95,9 @@ class Suspicions:
                 gone = self._drop(player_id, name)
                 if gone.finding is not None:
                     noted.gone.append(gone.finding)
-            for name, suspect in suspects.items():
-                if name[0] not in places:  # it keeps, and is not asked for at once again
-                    suspect.look_at = max(suspect.look_at, now + LOOK_AGAIN_MS)
+            for name, kept in suspects.items():
+                if name[0] not in places:  # whoever does not answer is not asked again at once
+                    kept.look_at = max(kept.look_at, now + LOOK_AGAIN_MS)
             for name, difference in found.items():
                 self._see(player_id, name, difference, ways.get(difference.place), now)
                 suspect = self._players.get(player_id, {}).get(name)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from playerstate.core.answers import StageStats, VerificationStats
-from playerstate.core.findings import CACHE, GRAPH
+from playerstate.core.findings import CACHE, GRAPH, STORE
 from playerstate.core.model import Stage
 from playerstate.core.rechecks import Check, Rechecks
 from playerstate.core.version_vector import format_vector
@@ -30,6 +30,8 @@ BEHIND_MAX = 5_000
 PLAYERS_AT_ONCE = 10
 SUSPECTS_AT_ONCE = 100
 SWEEP_KEYS = 100
+WALK_AGAIN_MS = 1_000
+"""How long a walk waits for a part that does not answer."""
 
 
 def monotonic_ms() -> int:
@@ -141,7 +143,9 @@ class VerifyConsumer:
         self._allowed_at = now
         wall = self._clock.now_ms()
         checks = []
-        for change in changes[: int(self._allowed)]:
+        names = self.inquiry.state_keys
+        known = [change for change in changes if change.key.state_key in names]
+        for change in known[: int(self._allowed)]:
             try:
                 head = read_row_head(change.new)
             except InvariantViolated:  # the stages that need it stop, and say so
@@ -150,21 +154,24 @@ class VerifyConsumer:
             since = now - min(max(wall - head.written_at, 0), 1_000)
             checks.append(Check(since, change.key, format_vector(head.vector)))
         self._allowed -= len(checks)
-        self._skipped += len(changes) - len(checks)
+        self._skipped += len(known) - len(checks)
         return sorted(checks)
 
     def _sample(self, keys: int) -> dict[str, None]:
         """Players of about so many random keys of the store, and as many again of cache and graph."""
         drawn = [key.player_id for key in self._parts.store.sample(keys, self._random)]
-        per_player = max(1, len(drawn) // max(1, len(self._parts.store.load_player(drawn[0])))) if drawn else 0
+        per_player = max(1, keys // max(1, len(self._parts.store.load_player(drawn[0])))) if drawn else keys
         players = dict.fromkeys(drawn[:per_player])
         try:
             players |= dict.fromkeys(self._parts.cache.sample(per_player, self._random))
         except NotNow:
             self.inquiry.not_checked[f"{CACHE} does not answer"] += 1
         try:
-            if drawn:
-                players |= dict.fromkeys(self._parts.graph.players(self._random.choice(drawn), per_player))
+            after = self._random.choice(drawn) if drawn else ""
+            led = self._parts.graph.players(after, per_player)
+            if len(led) < per_player:
+                led += self._parts.graph.players("", per_player - len(led))
+            players |= dict.fromkeys(led)
         except NotNow:
             self.inquiry.not_checked[f"{GRAPH} does not answer"] += 1
         return players
@@ -172,7 +179,12 @@ class VerifyConsumer:
     def _sweep(self, settings: VerificationSettings) -> None:
         """Walk on through everything, and then leave it alone for as long as its share of the time asks for."""
         began = self._now_ms()
-        page = self._walk.page(self._cursor, SWEEP_KEYS)
+        try:
+            page = self._walk.page(self._cursor, SWEEP_KEYS)
+        except NotNow:
+            self.inquiry.not_checked[f"{self._cursor.partition(':')[0] or STORE} does not answer"] += 1
+            self._sweep_at = began + WALK_AGAIN_MS
+            return
         self._look(dict.fromkeys(page.players))
         self._cursor = page.cursor
         self._sweep_keys += page.keys

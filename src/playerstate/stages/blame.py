@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from playerstate.core.comparison import Difference, Wrong, which_is_wrong
+import msgspec
+
+from playerstate.core.comparison import Difference, Wrong, targets_of, which_is_wrong
 from playerstate.core.findings import STORE, Kind
 from playerstate.core.images import Images
 from playerstate.core.model import Key
-from playerstate.core.snapshots import Copy, Inspected
+from playerstate.core.schema import Schema
+from playerstate.core.snapshots import Copy, Inspected, PlayerEdges
+from playerstate.core.version_vector import parse_vector, total
 from playerstate.errors import NotNow
 from playerstate.ports.audit import Audit
 from playerstate.stages.stored import StoredPlayer, value_of
@@ -39,6 +43,12 @@ class Blame:
         """The same differences; those are the store's where the cache has what the history says was written."""
         return [self._of_cached(one, stored, cached) for one in differences]
 
+    def of_led(
+        self, differences: Iterable[Difference], stored: StoredPlayer, led: PlayerEdges, schema: Schema
+    ) -> Sequence[Difference]:
+        """The same differences; those are the store's where the graph has the edges of what was written."""
+        return [self._of_led(one, stored, led, schema) for one in differences]
+
     def of_copied(self, differences: Iterable[Difference], stored: StoredPlayer, held: Held) -> Sequence[Difference]:
         """The same differences; those are the store's where it is not the copy that is wrong."""
         blamed = []
@@ -51,17 +61,21 @@ class Blame:
         return blamed
 
     def which(self, key: Key, own: Copy, held: Held) -> tuple[Wrong, bytes]:
-        """Which of this region's row and the copies of it is wrong, and the row that is right."""
-        found = [rows[key.state_key] for rows in held.values() if key.state_key in rows]
-        bodies = [copy.body for copy in found if copy.version == own.version or not own.version]
+        """Which of this region's row and the copies of it is wrong, and the row that is right.
+
+        Where the own row does not say its version, the latest of the copies are the witnesses.
+        """
+        copies = [rows[key.state_key] for rows in held.values() if key.state_key in rows]
+        found = [(total(parse_vector(copy.version)), copy) for copy in copies if copy.version]
+        latest = max([steps for steps, _ in found], default=0)
+        bodies = [copy.body for n, copy in found if copy.version == own.version or (not own.version and n == latest)]
         others = Counter(body for body in bodies if body != own.body)
         if not others:
             return Wrong.UNKNOWN, own.body
-        ((other, _),) = others.most_common(1)
         wrong = which_is_wrong(own.body, bodies)
         if wrong is Wrong.UNKNOWN:
-            wrong = self._by_history(key, own, other)
-        return wrong, other if wrong is Wrong.OWN else own.body
+            return self._by_history(key, own, list(others))
+        return wrong, others.most_common(1)[0][0] if wrong is Wrong.OWN else own.body
 
     def _of_cached(self, one: Difference, stored: StoredPlayer, cached: Inspected) -> Difference:
         entry = cached.entries.get(one.key.state_key)
@@ -72,16 +86,37 @@ class Blame:
             return one
         return _of_store(one, "cache and history have another value of this version")
 
-    def _by_history(self, key: Key, own: Copy, other: bytes) -> Wrong:
-        mine, theirs = value_of(self._images, key, own.body), value_of(self._images, key, other)
-        if mine is None and theirs is not None:
-            return Wrong.OWN
-        if mine == theirs:
-            return Wrong.COPY  # readers see the same, so the writer's own is taken
+    def _of_led(self, one: Difference, stored: StoredPlayer, led: PlayerEdges, schema: Schema) -> Difference:
+        view = stored.views.get(one.key.state_key)
+        if one.kind is not Kind.DIVERGED or view is None:
+            return one
+        written = self._written(one.key, view.version)
+        if written is None or bytes(view.value) == written:
+            return one
+        right = sorted(targets_of(schema.keys[one.key.state_key], msgspec.Raw(written)))
+        if sorted(edge.target for edge in led.edges if edge.state_key == one.key.state_key) != right:
+            return one
+        return Difference(
+            STORE,
+            one.key,
+            Kind.DIVERGED,
+            view.version,
+            view.version,
+            "graph and history have another value of this version",
+        )
+
+    def _by_history(self, key: Key, own: Copy, others: Sequence[bytes]) -> tuple[Wrong, bytes]:
+        mine = value_of(self._images, key, own.body)
+        theirs = {other: value for other in others if (value := value_of(self._images, key, other)) is not None}
+        if mine is None:  # whatever can be read is better, if there is but one such row
+            return (Wrong.OWN, next(iter(theirs))) if len(theirs) == 1 else (Wrong.UNKNOWN, own.body)
+        if all(value == mine for value in theirs.values()):
+            return Wrong.COPY, own.body  # readers see the same, so the writer's own is taken
         written = self._written(key, own.version)
-        if written is None:
-            return Wrong.UNKNOWN
-        return Wrong.COPY if mine == written else Wrong.OWN if theirs == written else Wrong.UNKNOWN
+        if written is not None and mine == written:
+            return Wrong.COPY, own.body
+        right = [other for other, value in theirs.items() if value == written]
+        return (Wrong.OWN, right[0]) if right else (Wrong.UNKNOWN, own.body)
 
     def _written(self, key: Key, version: str) -> bytes | None:
         """What the history says that this region wrote as a version of a key; None if it does not say."""

@@ -8,7 +8,7 @@ It may be asked about any players at any time; what is not confirmed yet it name
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 from msgspec import structs
@@ -59,6 +59,11 @@ class Inquiry:
         self._clock = clock
         self._repairs_wanted = repairs_wanted
         self._unrecorded: dict[str, Finding] = {}
+
+    @property
+    def state_keys(self) -> Collection[str]:
+        """The keys that can be looked at."""
+        return self._verify.state_keys
 
     def look(self, players: Sequence[str], now: int) -> tuple[Look, list[Finding]]:
         """Look at players, at a time in ms that only ever grows; what was seen, and what is found by now.
