@@ -10,13 +10,13 @@ import msgspec
 import pytest
 
 from playerstate.core.findings import CACHE, STORE, Finding, Kind, Repair, copies_in
-from playerstate.core.model import Key
+from playerstate.core.model import Key, View
 from playerstate.core.version_vector import format_vector
 from playerstate.core.wire import read_row_head
 from playerstate.stages.repairs import VERIFIER
 from playerstate.stages.replicate import arrivals_of
 from stages.regions import SCHEMA
-from stages.verifying import CACHE_STALE_S, REGION_STALE_S, WatchedRegions, tamper, with_state
+from stages.verifying import CACHE_STALE_S, REGION_STALE_S, Watch, WatchedRegions, tamper, with_state
 from stages.world import add
 
 GOLD = Key("ada", "gold")
@@ -282,6 +282,22 @@ def test_a_cache_is_right_where_its_store_was_changed() -> None:
     one.repairs_wanted = True
     assert [outcome(f) for f in one.find(within_s=31)] == [(STORE, Kind.DIVERGED, Repair.REPAIRED)]
     check_put_right(world)
+
+
+def test_a_region_that_may_not_write_repairs_no_rows() -> None:
+    """It was retired, or does not know yet what it had done before it was restored. Its cache is repaired."""
+    world = regions("ab")
+    changed(world, "b", "a")
+    world.watched["a"].cache.replace([View("ada", "gold", "x:1", msgspec.Raw(b"1"))])
+    parts = world.watch("a").parts._replace(waits_for=lambda: "retired; b has taken over its rights")
+    one, head = Watch(SCHEMA, "a", parts, world.clock), world["a"].store.changes.head()
+    found = {f.place: f for f in one.find()}
+    assert found[copies_in("b")].repair is Repair.LEFT
+    assert (
+        found[copies_in("b")].detail == "another row; this region may not write: retired; b has taken over its rights"
+    )
+    assert found[CACHE].repair is Repair.REPAIRED
+    assert world["a"].store.changes.head() == head
 
 
 def test_a_region_that_was_restored() -> None:

@@ -83,6 +83,8 @@ class Repairs:
         key = difference.key
         if difference.kind is Kind.AHEAD:
             return Repair.LEFT, "a copy that is ahead of its region may be the last trace of what that has lost"
+        if waits_for := self._parts.waits_for():
+            return Repair.LEFT, f"this region may not write: {waits_for}"
         held = self._held(key.player_id)
         if difference.place not in (STORE, *held):
             return Repair.FAILED, "the other region does not answer"

@@ -36,7 +36,8 @@ T = TypeVar("T")
 class Verified(NamedTuple):
     """What is compared, and where it is written down how far the others have come.
 
-    `copies` are those of other regions that can be reached now; `cut_off` names the regions that cannot.
+    `copies` are those of other regions that can be reached now; `cut_off` names the regions that cannot. `waits_for`
+    says why this region may not write its rows now, if it may not: it was retired, or has just been restored.
     """
 
     store: Store
@@ -47,6 +48,7 @@ class Verified(NamedTuple):
     audit: Audit
     copies: Callable[[], Sequence[Copies]] = list
     cut_off: Callable[[], Sequence[str]] = list
+    waits_for: Callable[[], str] = str
 
 
 class Look(NamedTuple):
