@@ -93,6 +93,13 @@ class CacheLooksSuite(CacheBase):
             assert cache.versions([key(state_key="unknown")]) == [None]
             assert not cache.inspect(["anna"])[0].complete
 
+    def test_who_has_nothing_left_is_not_there(self, cache: Cache) -> None:
+        """Of whom the last view was deleted, neither walks nor samples tell."""
+        cache.put([view()])
+        assert cache.repair(key(), "eu-west-1:1", None)
+        assert everybody(cache) == set()
+        assert cache.sample(5, Random(1)) == []
+
     def test_watchers_hear_of_repairs(self, cache: Cache) -> None:
         """A repaired view is written like any other, and told."""
         cache.put([view(9)])

@@ -148,6 +148,17 @@ def test_changes_that_were_taken_in_late_are_as_old_as_they_are(driven: Driven) 
     assert driven.stats.changes_checked == 2
 
 
+def test_changes_are_looked_up_in_the_order_of_their_age(driven: Driven) -> None:
+    """Whatever the order in which they were written down, by clocks that jump: none waits behind a younger one."""
+    driven.send("ada")
+    driven.world.clock.advance(-900)
+    driven.send("eve")
+    driven.world.clock.advance(900)
+    driven.world.step_all()
+    driven.pass_s(0.2)
+    assert (driven.stats.changes_checked, driven.stats.waiting) == (1, 1)
+
+
 def test_an_evicted_player_is_a_miss(driven: Driven) -> None:
     """Promise 8: it is counted, and nothing else comes of it."""
     driven.send("ada")

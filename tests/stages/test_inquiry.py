@@ -37,12 +37,14 @@ class Failing:
 
     def __init__(self, one: Watch) -> None:
         self.error: Exception | None = Unavailable("away")
+        self.recorded = 0
         self._kept = one.findings
         one.inquiry._findings = self
 
     def put(self, findings: Sequence[Finding]) -> None:
         if self.error is not None:
             raise self.error
+        self.recorded += 1
         self._kept.put(findings)
 
 
@@ -58,6 +60,8 @@ def test_findings_that_cannot_be_recorded_are_recorded_later(world: World, error
     assert (one.findings.count(), one.differences("p0", "p1")) == (0, [])
     failing.error = None
     one.look("p5")
+    one.look("p5")
+    assert failing.recorded == 1
     assert sorted(one.findings.list(), key=str) == sorted(found, key=str)
 
 
@@ -150,6 +154,24 @@ def test_a_store_that_does_not_answer_changes_nothing(world: World) -> None:
     one.verify._parts = seen
     assert one.suspicions.waiting == 1
     assert len(one.look("p0")) == 1
+
+
+def test_what_changed_at_the_last_moment(world: World) -> None:
+    """It is recorded as gone, with the reason, and forgotten."""
+    one = watch(world)
+    plant(world, "p0")
+    one.find("p0", within_s=2)
+    repair = world.cache.repair
+
+    def late(*_arguments: object) -> bool:
+        world.cache.evict("p0")
+        return repair(Key("p0", "gold"), f"{REGION}:9", None)
+
+    world.cache.repair = late  # type: ignore[method-assign]
+    (finding,) = one.look("p0")
+    assert (finding.repair, finding.detail) == (Repair.GONE, "it had changed when it was about to be put right")
+    assert finding.repaired_at == finding.found_at
+    assert (one.suspicions.waiting, one.suspicions.open, one.findings.list()) == (0, 0, [finding])
 
 
 def test_players_are_told_apart(world: World) -> None:

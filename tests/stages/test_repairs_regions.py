@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from playerstate.core.findings import CACHE, STORE, Finding, Kind, Repair, copies_in
-from playerstate.core.model import Key, View
+from playerstate.core.model import Key, Status, View
 from playerstate.core.version_vector import format_vector
-from playerstate.core.wire import read_row_head
+from playerstate.core.wire import encode_row, read_row_head, row_readers
 from playerstate.stages.repairs import VERIFIER
 from playerstate.stages.replicate import arrivals_of
 from stages.regions import SCHEMA
@@ -57,6 +58,7 @@ def check_put_right(world: WatchedRegions, *, value: int = 19) -> None:
     (latest,) = world.watched["a"].audit.history(*GOLD, limit=1)[:1]
     (cause,) = latest.causes
     assert (cause.producer, [effect.op for effect in cause.effects]) == (VERIFIER, ["write_anew"])
+    assert (cause.status, cause.n, cause.sequence) == (Status.APPLIED, latest.last, latest.last)
     assert msgspec.json.decode(latest.after) == value
     assert world.send("a", add(4, sequence=9)) == "applied"
     assert world.agree()
@@ -141,6 +143,53 @@ def test_an_own_row_that_cannot_be_read(names: str, what_is_left: int) -> None:
     tamper(world["a"].store, GOLD, "a", row(world, "a", "a")[:what_is_left] + b"\xc1")
     assert [outcome(f) for f in world.watch("a").find()] == [(STORE, Kind.DIVERGED, Repair.REPAIRED)]
     check_put_right(world)
+
+
+def test_a_copy_that_differs_in_what_nobody_sees() -> None:
+    """Its value is the same, the rest of the row is not: readers need no witness, and the writer's own is taken."""
+    world = regions("ab")
+    world.watched["a"].audit.trim(world.clock.now_ms() + 1)
+    tampered = structs.replace(row_readers(SCHEMA)["gold"].decode(row(world, "b", "a")), memory={})
+    tamper(world["b"].store, GOLD, "a", encode_row(tampered))
+    assert [outcome(f) for f in world.watch("a").find()] == [(copies_in("b"), Kind.DIVERGED, Repair.REPAIRED)]
+    check_put_right(world)
+
+
+def test_a_row_that_can_be_read_nowhere_is_left() -> None:
+    """Damage in most places is still damage."""
+    world = regions()
+    for region in "abc":
+        tamper(world[region].store, GOLD, "a", b"\xff" if region == "a" else b"")
+    (finding,) = world.watch("a").find()
+    assert outcome(finding) == (STORE, Kind.DIVERGED, Repair.LEFT)
+    assert finding.detail == "a row cannot be read; it cannot be told what is right"
+
+
+def test_rows_that_were_damaged_in_each_others_regions() -> None:
+    """An own row cannot be written once more while another one that it joins cannot be read: first that one comes."""
+    world = regions("ab")
+    tamper(world["a"].store, GOLD, "a", b"\xff")
+    tamper(world["a"].store, GOLD, "b", b"\xff")
+    (finding,) = world.watch("a").find()
+    assert finding.detail.endswith(
+        "another region's row cannot be read here, and that region has to write it once more"
+    )
+    assert [outcome(f) for f in world.watch("b").find()] == [(copies_in("a"), Kind.DIVERGED, Repair.REPAIRED)]
+    world.carry("b", "a")
+    assert [outcome(f) for f in world.watch("a").find(within_s=31)] == [(STORE, Kind.DIVERGED, Repair.REPAIRED)]
+    assert world.agree()
+
+
+def test_a_damaged_row_of_another_region_alone() -> None:
+    """Where this region has no row of the key there is nothing that it could write."""
+    world = WatchedRegions("ab")
+    world.send("a", add(5))
+    world.follow()
+    tamper(world["b"].store, GOLD, "a", b"\xff")
+    (finding,) = world.watch("b").find()
+    assert finding.detail == "a row cannot be read; the row is not this region's"
+    assert [outcome(f) for f in world.watch("a").find()] == [(copies_in("b"), Kind.DIVERGED, Repair.REPAIRED)]
+    assert world.agree()
 
 
 def test_a_damaged_row_whose_latest_version_has_come_to_one_region_only() -> None:

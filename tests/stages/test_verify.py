@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from playerstate.backends.memory.dead_letters import MemoryDeadLetters
+from playerstate.core.comparison import Difference
 from playerstate.core.erasure import erasure
 from playerstate.core.findings import CACHE, GRAPH, STORE, Kind, copies_in
 from playerstate.core.model import Key
@@ -19,6 +20,7 @@ from playerstate.core.suspicions import Way
 from playerstate.errors import InvariantViolated, NotNow
 from playerstate.folder import starter_schema
 from playerstate.stages.apply import Apply
+from playerstate.stages.verify import _once
 from stages.regions import SCHEMA as REGIONS_SCHEMA
 from stages.verifying import Silent, Watch, WatchedRegions, tamper, watch
 from stages.world import REGION, World, add, records, update
@@ -145,6 +147,36 @@ def test_a_store_that_moves_between_the_reads(seed: int) -> None:
     assert world.agree()
 
 
+def test_the_order_of_a_look() -> None:
+    """How far a way has come is read before what came on it, the store after all that is held against it, and where
+    the ways end after the store: so that what a way has passed must have been seen, and nothing looks like being ahead.
+    """
+    world, order = WatchedRegions("ab"), list[str]()
+    world.send("a", add(5))
+    world.follow()
+    real = world.watch("a").parts
+
+    class Noting:
+        def __init__(self, part: Any, name: str) -> None:
+            self.part, self.name = part, name
+            self.region = "b"
+
+        def __getattr__(self, name: str) -> Any:
+            order.append(f"{self.name}.{name}")
+            return getattr(self.part, name)
+
+    (copies,) = real.copies()
+    parts = real._replace(
+        **{name: Noting(getattr(real, name), name) for name in ("store", "changes", "checkpoints", "cache", "graph")},
+        copies=lambda: [Noting(copies, "copies")],
+    )
+    Watch(REGIONS_SCHEMA, "a", parts, world.clock).verify.look(["ada"])
+    assert order.index("checkpoints.load") < order.index("cache.inspect")
+    assert order.index("copies.passed") < order.index("copies.load")
+    last = max(order.index(name) for name in ("cache.inspect", "graph.inspect", "copies.load"))
+    assert last < order.index("store.load_player") < order.index("changes.head")
+
+
 @pytest.mark.parametrize("place", ["cache", "graph"])
 def test_a_part_that_does_not_answer(world: World, place: str) -> None:
     """It is counted as not checked, and the others are checked all the same."""
@@ -268,3 +300,21 @@ def test_rows_of_a_region_that_is_gone_are_no_difference() -> None:
         world.resolve(name)
     assert world.agree()
     assert world.watch("a").find(within_s=400) == []
+
+
+def test_nothing_is_held_against_a_faulty_store() -> None:
+    """What else differs in that key, where it is told by versions that are equal, waits; other keys do not."""
+
+    def of(place: str, kind: Kind, key: Key = GOLD) -> Difference:
+        return Difference(place, key, kind, "a:1", "a:1")
+
+    fault = of(STORE, Kind.DIVERGED)
+    kept = [of(CACHE, Kind.LAGGING), of(GRAPH, Kind.DIVERGED, FRIENDS), of(copies_in("b"), Kind.DIVERGED)]
+    assert _once([of(CACHE, Kind.DIVERGED, FRIENDS), fault, fault, *kept]) == [
+        of(CACHE, Kind.DIVERGED, FRIENDS),
+        fault,
+        *kept,
+    ]
+    assert _once([fault, of(CACHE, Kind.DIVERGED), of(GRAPH, Kind.DIVERGED)]) == [fault]
+    overspent = of(STORE, Kind.OVERSPENT)
+    assert _once([overspent, of(CACHE, Kind.DIVERGED)]) == [overspent, of(CACHE, Kind.DIVERGED)]

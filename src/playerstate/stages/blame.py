@@ -10,20 +10,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
-
-from playerstate.core.comparison import Difference, Wrong, targets_of, which_is_wrong
+from playerstate.core.comparison import Difference, Wrong, which_is_wrong
 from playerstate.core.findings import STORE, Kind
 from playerstate.core.images import Images
 from playerstate.core.model import Key
-from playerstate.core.schema import Schema
-from playerstate.core.snapshots import Copy, Inspected, PlayerEdges
+from playerstate.core.snapshots import Copy
 from playerstate.core.version_vector import parse_vector, total
 from playerstate.errors import NotNow
 from playerstate.ports.audit import Audit
 from playerstate.stages.stored import StoredPlayer, value_of
 
 HISTORY_SEARCHED_MAX = 100
+HISTORY_DIFFERS = "the history has another value of this version"
 
 Held = Mapping[str, Mapping[str, Copy]]
 """Other regions' copies of a player's rows of this region, by place and state key."""
@@ -37,17 +35,9 @@ class Blame:
         self._images = images
         self._audit = audit
 
-    def of_cached(
-        self, differences: Iterable[Difference], stored: StoredPlayer, cached: Inspected
-    ) -> Sequence[Difference]:
-        """The same differences; those are the store's where the cache has what the history says was written."""
-        return [self._of_cached(one, stored, cached) for one in differences]
-
-    def of_led(
-        self, differences: Iterable[Difference], stored: StoredPlayer, led: PlayerEdges, schema: Schema
-    ) -> Sequence[Difference]:
-        """The same differences; those are the store's where the graph has the edges of what was written."""
-        return [self._of_led(one, stored, led, schema) for one in differences]
+    def of_followers(self, differences: Iterable[Difference], stored: StoredPlayer) -> Sequence[Difference]:
+        """The same differences; those are the store's where it has not what the history says was written."""
+        return [self._of_follower(one, stored) for one in differences]
 
     def of_copied(self, differences: Iterable[Difference], stored: StoredPlayer, held: Held) -> Sequence[Difference]:
         """The same differences; those are the store's where it is not the copy that is wrong."""
@@ -77,33 +67,14 @@ class Blame:
             return self._by_history(key, own, list(others))
         return wrong, others.most_common(1)[0][0] if wrong is Wrong.OWN else own.body
 
-    def _of_cached(self, one: Difference, stored: StoredPlayer, cached: Inspected) -> Difference:
-        entry = cached.entries.get(one.key.state_key)
-        if one.kind is not Kind.DIVERGED or entry is None or one.found != one.expected:
-            return one
-        written = self._written(one.key, one.expected)
-        if written is None or entry.value != written or bytes(stored.views[one.key.state_key].value) == written:
-            return one
-        return _of_store(one, "cache and history have another value of this version")
-
-    def _of_led(self, one: Difference, stored: StoredPlayer, led: PlayerEdges, schema: Schema) -> Difference:
+    def _of_follower(self, one: Difference, stored: StoredPlayer) -> Difference:
         view = stored.views.get(one.key.state_key)
         if one.kind is not Kind.DIVERGED or view is None:
             return one
         written = self._written(one.key, view.version)
-        if written is None or bytes(view.value) == written:
+        if written is None or written == bytes(view.value):
             return one
-        right = sorted(targets_of(schema.keys[one.key.state_key], msgspec.Raw(written)))
-        if sorted(edge.target for edge in led.edges if edge.state_key == one.key.state_key) != right:
-            return one
-        return Difference(
-            STORE,
-            one.key,
-            Kind.DIVERGED,
-            view.version,
-            view.version,
-            "graph and history have another value of this version",
-        )
+        return _of_store(one._replace(expected=view.version, found=view.version), HISTORY_DIFFERS)
 
     def _by_history(self, key: Key, own: Copy, others: Sequence[bytes]) -> tuple[Wrong, bytes]:
         mine = value_of(self._images, key, own.body)

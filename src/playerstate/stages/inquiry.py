@@ -99,7 +99,7 @@ class Inquiry:
         if earlier is None or earlier.repair is not repair:
             self.repaired[repair] += 1
         open_ = repair in (Repair.LEFT, Repair.FAILED)
-        detail = f"{difference.detail}; {why}".strip("; ") if open_ else difference.detail
+        detail = f"{difference.detail}; {why}".strip("; ")
         at = 0 if open_ else self._clock.now_ms()
         finding = structs.replace(finding, detail=detail, repair=repair, repaired_at=at)
         self.suspicions.settle(suspect, finding, now, open_=open_)

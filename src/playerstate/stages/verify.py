@@ -114,7 +114,6 @@ class Verify:
         except InvariantViolated:  # its own region stops for that
             look.not_checked[f"{place} cannot be read"] += len(look.players)
             return None
-        look.compared[place] = 0
         return answer
 
     def _compare(
@@ -134,11 +133,11 @@ class Verify:
             found += compare_minimum(view, self._schema.keys[view.state_key])
         if cached is not None:
             differences = compare_cache(player_id, stored.views, cached, stored.unknown)
-            found += self._blame.of_cached(differences, stored, cached)
+            found += self._blame.of_followers(differences, stored)
             look.compared[CACHE] += len(cached.entries)
         if led is not None:
             differences = compare_graph(player_id, stored.views, led, self._schema, stored.unknown)
-            found += self._blame.of_led(differences, stored, led, self._schema)
+            found += self._blame.of_followers(differences, stored)
             look.compared[GRAPH] += len(led.totals)
         for place, rows in copies.items():
             known = [

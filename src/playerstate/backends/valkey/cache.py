@@ -99,7 +99,7 @@ class ValkeyCache:
         fields.pop("#fill", None)
         entries: dict[str, Entry] = {}
         for name in dict.fromkeys(_name_of(field) for field in fields):
-            version = fields.get(f"{name}#v") if "#" not in name else None
+            version = fields.get(f"{name}#v")
             entries[name] = Entry(None if version is None else _text(version), fields.get(name))
         return Inspected(entries, complete)
 
