@@ -267,7 +267,9 @@ def test_open_findings_that_are_gone_are_reported_once(eyes: Eyes) -> None:
     (confirmed,) = confirmed_once(eyes, difference()).confirmed
     eyes.suspicions.settle(confirmed, finding(), eyes.now, open_=True)
     eyes.see(difference(), difference(key=OTHER))
-    assert eyes.see(places=(GRAPH,)).gone == []
+    assert eyes.see(difference(key=OTHER), places=(GRAPH,)).gone == []
+    eyes.now += 2 * LOOK_AGAIN_MS
+    assert eyes.due() == ["eve"]  # whoever is away does not make an open finding due before its time
     assert eyes.see().gone == [finding()]
     assert eyes.suspicions.open == 0
     assert eyes.see().gone == []

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from playerstate.core.findings import CACHE, STORE, Finding, Kind, Repair, copies_in
 from playerstate.core.model import Key, Status, View
+from playerstate.core.replica import Write
 from playerstate.core.version_vector import format_vector
 from playerstate.core.wire import encode_row, read_row_head, row_readers
 from playerstate.stages.repairs import VERIFIER
@@ -80,7 +81,15 @@ def test_an_own_row_that_was_changed(names: str) -> None:
     world = regions(names)
     changed(world, "a", "a")
     assert not world.agree()
+    tampered, commit, written = row(world, "a", "a"), world["a"].store.commit, list[Write]()
+
+    def noted(groups: Any) -> list[bool]:
+        written.extend(write for group in groups for write in group)
+        return commit(groups)
+
+    world["a"].store.commit = noted  # type: ignore[method-assign]
     assert [outcome(f) for f in world.watch("a").find()] == [(STORE, Kind.DIVERGED, Repair.REPAIRED)]
+    assert [write.old for write in written] == [tampered]  # the history tells what was there
     check_put_right(world)
 
 

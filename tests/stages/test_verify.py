@@ -7,13 +7,14 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from playerstate.backends.memory.dead_letters import MemoryDeadLetters
 from playerstate.core.comparison import Difference
 from playerstate.core.erasure import erasure
 from playerstate.core.findings import CACHE, GRAPH, STORE, Kind, copies_in
-from playerstate.core.model import Key
+from playerstate.core.model import Key, View
 from playerstate.core.producers import ERASER_PREFIX
 from playerstate.core.schema import parse_schema
 from playerstate.core.suspicions import Way
@@ -175,6 +176,20 @@ def test_the_order_of_a_look() -> None:
     assert order.index("copies.passed") < order.index("copies.load")
     last = max(order.index(name) for name in ("cache.inspect", "graph.inspect", "copies.load"))
     assert last < order.index("store.load_player") < order.index("changes.head")
+
+
+def test_the_history_is_asked_only_where_it_can_tell(world: World) -> None:
+    """Not for what lags, of which there may be much."""
+    world.put_updates(add(1, sequence=2))
+    world.apply.handle(records(world)[-1:])
+    asked = list[str]()
+    one = watch(world, audit=Between(world.audit, lambda: asked.append("history")))
+    assert one.differences()
+    assert asked == []
+    world.step_all()
+    world.cache.replace([View("ada", "gold", f"{REGION}:2", msgspec.Raw(b"9"))])
+    assert one.differences()
+    assert asked != []
 
 
 @pytest.mark.parametrize("place", ["cache", "graph"])
