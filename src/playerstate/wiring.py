@@ -146,7 +146,7 @@ def verified(parts: FolderParts, graph: Graph, neighbourhood: Neighbourhood | No
     found = Verified(parts.store, parts.store.changes, parts.checkpoints, parts.cache, graph, parts.audit)
     if neighbourhood is None:
         return found
-    return found._replace(copies=neighbourhood.copies, cut_off=neighbourhood.cut_off)
+    return found._replace(copies=neighbourhood.copies, cut_off=neighbourhood.cut_off, waits_for=neighbourhood.waits_for)
 
 
 def inquiry(

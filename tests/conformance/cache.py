@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from conformance.cache_fills import CacheFillsSuite
+from conformance.cache_looks import CacheLooksSuite
 from conformance.cache_watch import CacheWatchSuite
 from conformance.cache_writes import CacheWritesSuite
 
 
-class CacheSuite(CacheWritesSuite, CacheFillsSuite, CacheWatchSuite):
-    """Writing and reading, filling, watching."""
+class CacheSuite(CacheWritesSuite, CacheFillsSuite, CacheLooksSuite, CacheWatchSuite):
+    """Writing and reading, filling, being looked at, watching."""

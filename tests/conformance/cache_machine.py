@@ -58,6 +58,12 @@ class CacheMachine(RuleBasedStateMachine):
         replacement = None if delete else view
         assert self.memory.repair(view.key, version, replacement) == self.valkey.repair(view.key, version, replacement)
 
+    @rule(view=views, delete=st.booleans())
+    def repair_what_is_not_there(self, view: View, delete: bool) -> None:
+        """Of a key that is not there, or unwritten."""
+        replacement = None if delete else view
+        assert self.memory.repair(view.key, "", replacement) == self.valkey.repair(view.key, "", replacement)
+
     @rule(player_id=players)
     def begin_fill(self, player_id: str) -> None:
         """Tokens differ, what they stand for does not."""
@@ -82,6 +88,9 @@ class CacheMachine(RuleBasedStateMachine):
     def hold_the_same(self) -> None:
         """Whatever can be read is the same."""
         assert everybody(self.memory) == everybody(self.valkey)
+        every = [key(player_id, state_key) for player_id in PLAYERS for state_key in KEYS]
+        assert self.memory.versions(every) == self.valkey.versions(every)
+        assert self.memory.inspect(PLAYERS) == self.valkey.inspect(PLAYERS)
         for player_id in PLAYERS:
             assert self.memory.get_player(player_id) == self.valkey.get_player(player_id)
             for state_key in KEYS:

@@ -6,17 +6,18 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 from conformance.graph import SCHEMA, GraphSuite
+from conformance.graph_looks import GraphLooksSuite
 from playerstate.backends.ladybug.graph import LadybugGraph
 from playerstate.backends.memory.graph import MemoryGraph
 
 
-class TestMemoryGraph(GraphSuite):
+class TestMemoryGraph(GraphSuite, GraphLooksSuite):
     forgets = "memory: a graph ends with its process"
 
     def open(self, path: Path) -> AbstractContextManager[MemoryGraph]:
         return nullcontext(MemoryGraph())
 
 
-class TestLadybugGraph(GraphSuite):
+class TestLadybugGraph(GraphSuite, GraphLooksSuite):
     def open(self, path: Path) -> AbstractContextManager[LadybugGraph]:
         return closing(LadybugGraph(path, SCHEMA, buffer_pool_bytes=64 * 1024 * 1024))

@@ -9,6 +9,7 @@ from conformance.arrivals import ArrivalsSuite
 from conformance.changes import ChangesSuite
 from conformance.store import StoreSuite
 from conformance.store_base import OnAStoreTakingArrivals
+from conformance.store_samples import StoreSamplesSuite
 from playerstate.backends.memory.store import MemoryStore
 from playerstate.backends.sqlite.store import SqliteStore
 
@@ -26,7 +27,7 @@ class OnSqlite(OnAStoreTakingArrivals):
         return closing(SqliteStore(path))
 
 
-class TestMemoryStore(OnMemory, StoreSuite):
+class TestMemoryStore(OnMemory, StoreSuite, StoreSamplesSuite):
     pass
 
 
@@ -38,7 +39,7 @@ class TestMemoryArrivals(OnMemory, ArrivalsSuite):
     pass
 
 
-class TestSqliteStore(OnSqlite, StoreSuite):
+class TestSqliteStore(OnSqlite, StoreSuite, StoreSamplesSuite):
     pass
 
 

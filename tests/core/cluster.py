@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.worlds import REGIONS
+from core.worlds import REGIONS, Tape
 from playerstate.core.erasure import erase, erasure
 from playerstate.core.images import Images
 from playerstate.core.judgement import judge
@@ -63,6 +63,32 @@ def op(key: str, name: str, player: str = "anna", **arguments: Any) -> Op:
 def update(*ops: Op, sequence: int = 1, producer: str = "game-1", sent_at: int = NOW_MS, **rest: Any) -> Update:
     """An update."""
     return Update(list(ops), producer, sequence, sent_at, **rest)
+
+
+def any_op(tape: Tape) -> Op:
+    """An operation on any of the keys, of few names and numbers, so that they meet."""
+    n, name = tape.number(9), tape.pick("pqr")
+    return tape.pick(
+        [
+            op("score", "add", n=n),
+            op("gold", "add", n=n),
+            op("gold", "subtract", n=n),
+            op("gold", "set", n=n),
+            op("name", "set", value=name),
+            op("titles", "set", value=name),
+            op("best", "set", value=n),
+            op("lap", "set", value=n),
+            op("online", "enable"),
+            op("online", "disable"),
+            op("friends", "add", elements=[name]),
+            op("friends", "remove", elements=[name]),
+            op("settings", "set", field=name, value=n),
+            op("settings", "remove", field=name),
+            op("bag", "add", item=name, n=n),
+            op("bag", "subtract", item=name, n=n),
+            op("bag", "replace", items={name: n}),
+        ]
+    )
 
 
 class Cluster:

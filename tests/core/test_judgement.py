@@ -6,7 +6,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from core.cluster import NOW_MS, Cluster, op, update
+from core.cluster import NOW_MS, Cluster, any_op, op, update
 from core.worlds import REGIONS, Tape
 from playerstate.core.judgement import judge
 from playerstate.core.model import Effect, Key, Op, Outcome, Reason, Status, Update
@@ -307,7 +307,7 @@ def test_regions_that_hold_the_same_rows_show_the_same(commands: int, tape: Tape
             cluster.deliver(region, tape.pick(cluster.writes))
             continue
         sequences[region] += 1 + tape.number(2)
-        ops = [_any_op(tape) for _ in range(1 + tape.number(3))]
+        ops = [any_op(tape) for _ in range(1 + tape.number(3))]
         cluster.send(region, update(*ops, producer=region, sequence=sequences[region]))
     cluster.settle()
     for key in {write.key for write in cluster.writes}:
@@ -317,28 +317,3 @@ def test_regions_that_hold_the_same_rows_show_the_same(commands: int, tape: Tape
         assert all(replica.state == replicas[0].state for replica in replicas)
         assert all(replica.memory == replicas[0].memory for replica in replicas)
         assert all(replica.write(NOW_MS) is None for replica in replicas)
-
-
-def _any_op(tape: Tape) -> Op:
-    n, name = tape.number(9), tape.pick("pqr")
-    return tape.pick(
-        [
-            op("score", "add", n=n),
-            op("gold", "add", n=n),
-            op("gold", "subtract", n=n),
-            op("gold", "set", n=n),
-            op("name", "set", value=name),
-            op("titles", "set", value=name),
-            op("best", "set", value=n),
-            op("lap", "set", value=n),
-            op("online", "enable"),
-            op("online", "disable"),
-            op("friends", "add", elements=[name]),
-            op("friends", "remove", elements=[name]),
-            op("settings", "set", field=name, value=n),
-            op("settings", "remove", field=name),
-            op("bag", "add", item=name, n=n),
-            op("bag", "subtract", item=name, n=n),
-            op("bag", "replace", items={name: n}),
-        ]
-    )

@@ -77,8 +77,8 @@ def compare_graph(
             yield from _compare_edges(Key(player_id, state_key), view, has, edges, edge_made, schema)
     for state_key, edges in led.items():
         if state_key not in unknown:
-            detail = f"{len(edges)} edges that no key makes"
-            yield Difference(GRAPH, Key(player_id, state_key), Kind.ORPHAN, "0", "0", detail)
+            detail, has = f"{len(edges)} edges that no key makes", found.totals.get(state_key, 0)
+            yield Difference(GRAPH, Key(player_id, state_key), Kind.ORPHAN, "0", str(has), detail)
 
 
 def compare_copies(
@@ -91,6 +91,8 @@ def compare_copies(
             yield Difference(place, key, Kind.LAGGING, mine.version, "", "it has not come there")
         elif mine is None and copy is not None:
             yield Difference(place, key, Kind.AHEAD, "", copy.version, "the region itself has no such row")
+        elif mine is not None and copy is not None and not copy.version:
+            yield Difference(place, key, Kind.DIVERGED, mine.version, "", "the row there cannot be read")
         elif mine is not None and copy is not None and mine.version != copy.version:
             kind, detail = _kind_of_version(copy.version, mine.version)
             yield Difference(place, key, kind, mine.version, copy.version, detail)

@@ -87,6 +87,11 @@ def finding_id(found_at: int, place: str, key: Key) -> str:
     return f"{first_id_at(found_at)}-{digest[:12]}"
 
 
+def printable(text: str) -> str:
+    """What was found somewhere, as text that can be recorded, whatever bytes it was."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def first_id_at(found_at: int) -> str:
     """What sorts before the ids of all findings from a time (ms) on, and behind those from before it."""
     return f"{max(found_at, 0):015d}"

@@ -18,6 +18,7 @@ from playerstate.core.types import DATA_TYPES
 from playerstate.core.version_vector import covers, format_vector, parse_vector, total
 from playerstate.core.views import value_json
 from playerstate.core.wire import row_readers
+from playerstate.errors import InvariantViolated
 
 KEPT_MAX = 20_000
 KEPT_BYTES_MAX = 64 * 1024 * 1024
@@ -87,14 +88,19 @@ class Images:
 
         `others` are the rows of other regions that are visible; those that have seen this write are left out, for they
         would show it before it was made. Replication may combine writes, so only the region that wrote a row knows why
-        it changed. What was erased is not told again: the view before it is null.
+        it changed. What was erased is not told again: the view before it is null, as is one that cannot be read any
+        more, because somebody damaged the row.
         """
         player_id, state_key = key
         row = image.row
         n = row.vector.get(region, 0)
         beside = [other for other in others if other.row.vector.get(region, 0) < n or not n]
-        before_image = self.read(state_key, old) if old is not None else None
-        if before_image is not None and before_image.row.epoch < row.epoch:
+        try:
+            before_image = self.read(state_key, old) if old is not None else None
+            damaged = False
+        except InvariantViolated:  # it has been replaced by this write: nobody need stop for it any more
+            before_image, damaged = None, True
+        if damaged or (before_image is not None and before_image.row.epoch < row.epoch):
             before = msgspec.Raw(b"null")
         elif before_image is not None or beside:
             before = self.view(key, [*beside, before_image] if before_image is not None else beside).value

@@ -118,4 +118,4 @@ def reaches(found: str, version: str) -> bool:
 
 def nines(right: int, judged: int) -> float:
     """How many nines a share has: 2.0 for 99 %. Infinite where nothing was wrong."""
-    return inf if right == judged else -log10(1 - right / judged)
+    return inf if right == judged else log10(judged / (judged - right))

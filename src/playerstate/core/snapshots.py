@@ -8,7 +8,10 @@ from playerstate.core.schema import Edge
 
 
 class Entry(NamedTuple):
-    """What the cache has under one key. A version or a value may stand alone, where somebody else wrote or deleted."""
+    """What the cache has under one key. A version or a value may stand alone, where somebody else wrote or deleted.
+
+    Names and versions that are no UTF-8 have their bytes as surrogates (PEP 383), so that they can be repaired.
+    """
 
     version: str | None
     value: bytes | None

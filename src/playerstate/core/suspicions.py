@@ -9,6 +9,7 @@ passed it yet, however long that takes.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from heapq import nsmallest
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -94,6 +95,9 @@ class Suspicions:
                 gone = self._drop(player_id, name)
                 if gone.finding is not None:
                     noted.gone.append(gone.finding)
+            for name, kept in suspects.items():
+                if name[0] not in places:  # whoever does not answer is not asked again at once
+                    kept.look_at = max(kept.look_at, now + LOOK_AGAIN_MS)
             for name, difference in found.items():
                 self._see(player_id, name, difference, ways.get(difference.place), now)
                 suspect = self._players.get(player_id, {}).get(name)
@@ -102,15 +106,12 @@ class Suspicions:
         return noted
 
     def due(self, now: int, limit: int) -> list[str]:
-        """Players that have to be looked at again, at most so many."""
-        if self._count == 0:
-            return []
-        found = [
-            player_id
+        """Players that have to be looked at again, at most so many: those that have waited longest."""
+        waiting = [
+            (min([suspect.look_at for suspect in suspects.values()]), player_id)
             for player_id, suspects in self._players.items()
-            if any(suspect.look_at <= now for suspect in suspects.values())
         ]
-        return found[:limit]
+        return [player_id for look_at, player_id in nsmallest(limit, waiting) if look_at <= now]
 
     def settle(self, suspect: Suspect, finding: Finding, now: int, *, open_: bool) -> None:
         """What became of something that was confirmed: it is gone, or stays `open_` and is tried again later."""
@@ -152,6 +153,8 @@ class Suspicions:
         if suspect.difference.kind is not Kind.LAGGING:
             return LOOK_AGAIN_MS
         left = suspect.first_seen_at + self._stale_after_ms(suspect.difference.place) - now
+        if left <= 0 and suspect.sightings >= SIGHTINGS_MIN:  # the way has still to pass it, and nothing else
+            return LAGGING_LOOK_MS
         return int(max(LOOK_AGAIN_MS, min(LAGGING_LOOK_MS, left)))
 
     def _drop(self, player_id: str, name: _Name) -> Suspect:
@@ -176,5 +179,8 @@ def _suspect(difference: Difference, way: Way | None, now: int) -> Suspect:
 
 
 def _same(one: Difference, other: Difference) -> bool:
-    """Whether it is the same fault that is seen: the store may have moved on meanwhile."""
-    return (one.kind, one.found) == (other.kind, other.found)
+    """Whether it is the same fault that is seen: the store may have moved on meanwhile.
+
+    What is overspent stays so from version to version, until somebody makes up for it.
+    """
+    return one.kind is other.kind and (one.found == other.found or one.kind is Kind.OVERSPENT)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from playerstate.core.answers import StageStats, VerificationStats
-from playerstate.core.findings import CACHE
+from playerstate.core.findings import CACHE, STORE
 from playerstate.core.model import Stage
 from playerstate.core.rechecks import Check, Rechecks
 from playerstate.core.version_vector import format_vector
@@ -30,6 +30,8 @@ BEHIND_MAX = 5_000
 PLAYERS_AT_ONCE = 20
 SUSPECTS_AT_ONCE = 100
 SWEEP_KEYS = 100
+WALK_AGAIN_MS = 1_000
+"""How long a walk waits for a part that does not answer."""
 
 
 def monotonic_ms() -> int:
@@ -143,7 +145,9 @@ class VerifyConsumer:
         self._allowed_at = now
         wall = self._clock.now_ms()
         checks = []
-        for change in changes[: int(self._allowed)]:
+        names = self.inquiry.state_keys
+        known = [change for change in changes if change.key.state_key in names]
+        for change in known[: int(self._allowed)]:
             try:
                 head = read_row_head(change.new)
             except InvariantViolated:  # the stages that need it stop, and say so
@@ -152,7 +156,7 @@ class VerifyConsumer:
             since = now - min(max(wall - head.written_at, 0), 1_000)
             checks.append(Check(since, change.key, format_vector(head.vector)))
         self._allowed -= len(checks)
-        self._skipped += len(changes) - len(checks)
+        self._skipped += len(known) - len(checks)
         return sorted(checks)
 
     def _sample(self, keys: int) -> list[str]:
@@ -163,7 +167,12 @@ class VerifyConsumer:
     def _sweep(self, settings: VerificationSettings) -> None:
         """Walk on through everything, and then leave it alone for as long as its share of the time asks for."""
         began, cpu_began_s = self._now_ms(), self._cpu_s()
-        page = self._walk.page(self._cursor, SWEEP_KEYS)
+        try:
+            page = self._walk.page(self._cursor, SWEEP_KEYS)
+        except NotNow:
+            self.inquiry.not_checked[f"{self._cursor.partition(':')[0] or STORE} does not answer"] += 1
+            self._sweep_at = began + WALK_AGAIN_MS
+            return
         self._look(dict.fromkeys(page.players))
         self._cursor = page.cursor
         self._sweep_keys += page.keys

@@ -8,13 +8,14 @@ It may be asked about any players at any time; what is not confirmed yet it name
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 from msgspec import structs
 
 from playerstate.core.comparison import Difference
-from playerstate.core.findings import Finding, Repair, finding_id
+from playerstate.core.findings import Finding, Repair, finding_id, printable
+from playerstate.core.model import Key
 from playerstate.core.suspicions import Noted, Suspect, Suspicions, kind_when_confirmed
 from playerstate.errors import NotNow, OutcomeUnknown
 from playerstate.ports.clock import Clock
@@ -60,6 +61,11 @@ class Inquiry:
         self._repairs_wanted = repairs_wanted
         self._unrecorded: dict[str, Finding] = {}
 
+    @property
+    def state_keys(self) -> Collection[str]:
+        """The keys that can be looked at."""
+        return self._verify.state_keys
+
     def look(self, players: Sequence[str], now: int) -> tuple[Look, list[Finding]]:
         """Look at players, at a time in ms that only ever grows; what was seen, and what is found by now.
 
@@ -94,18 +100,17 @@ class Inquiry:
         if earlier is None or earlier.repair is not repair:
             self.repaired[repair] += 1
         open_ = repair in (Repair.LEFT, Repair.FAILED)
-        detail = f"{difference.detail}; {why}".strip("; ") if open_ else difference.detail
+        detail = f"{difference.detail}; {why}".strip("; ")
         at = 0 if open_ else self._clock.now_ms()
         finding = structs.replace(finding, detail=detail, repair=repair, repaired_at=at)
         self.suspicions.settle(suspect, finding, now, open_=open_)
         return finding
 
     def _finding(self, difference: Difference, at: int, first_seen_at: int) -> Finding:
-        key, kind = difference.key, kind_when_confirmed(difference)
-        name = finding_id(at, difference.place, key)
-        return Finding(
-            name, self._region, difference.place, kind, *key, difference.expected, difference.found, first_seen_at, at
-        )
+        place, kind = difference.place, kind_when_confirmed(difference)
+        key = Key(difference.key.player_id, printable(difference.key.state_key))
+        versions = difference.expected, printable(difference.found)
+        return Finding(finding_id(at, place, key), self._region, place, kind, *key, *versions, first_seen_at, at)
 
     def _gone(self, noted: Noted) -> list[Finding]:
         """Open findings of which nothing is left to be seen."""

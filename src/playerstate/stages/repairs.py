@@ -9,19 +9,25 @@ what is repaired travels as everything does.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from playerstate.core.comparison import Difference, Wrong, targets_of
-from playerstate.core.findings import CACHE, GRAPH, VERIFIER, Kind, Repair, copies_in
+from playerstate.core.findings import CACHE, GRAPH, STORE, VERIFIER, Kind, Repair, copies_in
 from playerstate.core.images import Images
 from playerstate.core.model import Cause, Effect, Status
 from playerstate.core.replica import Replica
 from playerstate.core.schema import Schema
+from playerstate.core.snapshots import Copy
 from playerstate.core.version_vector import parse_vector, total
 from playerstate.errors import InvariantViolated, NotNow, OutcomeUnknown
 from playerstate.ports.clock import Clock
 from playerstate.ports.graph import EdgesOfKey
-from playerstate.stages.blame import Blame
+from playerstate.stages.blame import Blame, Held
 from playerstate.stages.stored import StoredPlayer, copy_of, read_player
 from playerstate.stages.verify import Verified
+
+GONE = Repair.GONE, "it had changed when it was about to be put right"
+UNREADABLE = Repair.LEFT, "the store cannot be read"
 
 
 class Repairs:
@@ -52,13 +58,17 @@ class Repairs:
         return read_player(self._parts.store, self._images, self._schema, self._region, player_id)
 
     def _repair_cache(self, difference: Difference) -> tuple[Repair, str]:
-        view = self._read(difference.key.player_id).views.get(difference.key.state_key)
-        if view is None and difference.kind is not Kind.ORPHAN:
-            return Repair.LEFT, "the store cannot be read"
+        stored = self._read(difference.key.player_id)
+        if difference.key.state_key in stored.unknown:
+            return UNREADABLE
+        view = stored.views.get(difference.key.state_key)
         return _done(self._parts.cache.repair(difference.key, difference.found, view))
 
     def _repair_graph(self, difference: Difference) -> tuple[Repair, str]:
-        view = self._read(difference.key.player_id).views.get(difference.key.state_key)
+        stored = self._read(difference.key.player_id)
+        if difference.key.state_key in stored.unknown:
+            return UNREADABLE
+        view = stored.views.get(difference.key.state_key)
         spec = self._schema.keys.get(difference.key.state_key)
         edges = None
         if view is not None and spec is not None and spec.edge is not None:
@@ -70,15 +80,20 @@ class Repairs:
         key = difference.key
         if difference.kind is Kind.AHEAD:
             return Repair.LEFT, "a copy that is ahead of its region may be the last trace of what that has lost"
-        held = {
-            copies_in(other.region): {name: copy_of(body) for name, body in other.load([key.player_id])[0].items()}
-            for other in self._parts.copies()
-        }
+        if waits_for := self._parts.waits_for():
+            return Repair.LEFT, f"this region may not write: {waits_for}"
+        held = self._held(key.player_id)
+        if difference.place not in (STORE, *held):
+            return Repair.FAILED, "the other region does not answer"
         bodies = self._parts.store.load([key])[key]
         if self._region not in bodies:
             return Repair.LEFT, "the row is not this region's"
-        wrong, right = self._blame.which(key, copy_of(bodies[self._region]), held)
-        if difference.kind is Kind.DIVERGED and wrong is Wrong.UNKNOWN:
+        own, copy = copy_of(bodies[self._region]), held.get(difference.place, {}).get(key.state_key)
+        if copy == own or (difference.expected and own.version != difference.expected):
+            return GONE
+        wrong, right = self._blame.which(key, own, held)
+        is_no_row = copy is not None and not copy.version
+        if difference.kind is Kind.DIVERGED and wrong is Wrong.UNKNOWN and not is_no_row:
             return Repair.LEFT, "it cannot be told what is right"
         try:
             rows = {
@@ -88,11 +103,25 @@ class Repairs:
         except InvariantViolated:
             return Repair.LEFT, "another region's row cannot be read here, and that region has to write it once more"
         now = self._clock.now_ms()
-        replica = Replica(key, self._schema.keys[key.state_key], self._schema.version, self._region, rows, right)
+        replica = Replica(
+            key, self._schema.keys[key.state_key], self._schema.version, self._region, rows, bodies[self._region]
+        )
         n = replica.next_step
         replica.take_step(replica.state, Cause(n, VERIFIER, n, now, now, [Effect("write_anew")], Status.APPLIED))
-        return _done(self._parts.store.commit([[replica.write_joined(now)]])[0])
+        done = self._parts.store.commit([[replica.write_joined(now)]])[0]
+        if not done and self._parts.store.load([key])[key] == bodies:  # its version is not that of the right row
+            return Repair.LEFT, "what is held elsewhere is older than the row that was lost"
+        return _done(done)
+
+    def _held(self, player_id: str) -> Held:
+        """The copies in those of the other regions that answer."""
+        held: dict[str, dict[str, Copy]] = {}
+        for other in self._parts.copies():
+            with suppress(NotNow, InvariantViolated):
+                (rows,) = other.load([player_id])
+                held[copies_in(other.region)] = {name: copy_of(body) for name, body in rows.items()}
+        return held
 
 
 def _done(done: bool) -> tuple[Repair, str]:
-    return (Repair.REPAIRED, "") if done else (Repair.GONE, "it had changed when it was about to be put right")
+    return (Repair.REPAIRED, "") if done else GONE

@@ -9,16 +9,16 @@ and nobody waits. What the differences come to, `core/suspicions.py` decides; `R
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from playerstate.core.comparison import Difference, compare_cache, compare_copies, compare_graph, compare_minimum
-from playerstate.core.findings import CACHE, GRAPH, STORE, copies_in
+from playerstate.core.findings import CACHE, GRAPH, STORE, Kind, copies_in
 from playerstate.core.images import Images
 from playerstate.core.schema import Schema
 from playerstate.core.snapshots import Copy, Inspected, PlayerEdges
 from playerstate.core.suspicions import Way
-from playerstate.errors import NotNow
+from playerstate.errors import InvariantViolated, NotNow
 from playerstate.ports.audit import Audit
 from playerstate.ports.cache import Cache
 from playerstate.ports.graph import Graph
@@ -36,7 +36,8 @@ T = TypeVar("T")
 class Verified(NamedTuple):
     """What is compared, and where it is written down how far the others have come.
 
-    `copies` are those of other regions that can be reached now; `cut_off` names the regions that cannot.
+    `copies` are those of other regions that can be reached now; `cut_off` names the regions that cannot. `waits_for`
+    says why this region may not write its rows now, if it may not: it was retired, or has just been restored.
     """
 
     store: Store
@@ -47,6 +48,7 @@ class Verified(NamedTuple):
     audit: Audit
     copies: Callable[[], Sequence[Copies]] = list
     cut_off: Callable[[], Sequence[str]] = list
+    waits_for: Callable[[], str] = str
 
 
 class Look(NamedTuple):
@@ -72,6 +74,11 @@ class Verify:
         self._images = Images(schema, kept_max=IMAGES_KEPT_MAX)
         self._blame = Blame(region, self._images, parts.audit)
 
+    @property
+    def state_keys(self) -> Collection[str]:
+        """The keys that are compared: those of the schema."""
+        return self._schema.keys
+
     def look(self, players: Sequence[str]) -> Look:
         """Compare everything of some players. Raises `NotNow` if the store does not answer; other parts may be away."""
         look = Look(players, [], Counter(), Counter(), {})
@@ -81,12 +88,12 @@ class Verify:
         led = self._ask(look, GRAPH, lambda: parts.graph.inspect(players))
         copies: dict[str, Sequence[Mapping[str, bytes]]] = {}
         for other in parts.copies():
-            place, carried = copies_in(other.region), other.passed()
-            held = self._ask(look, place, lambda: other.load(players))  # noqa: B023 - it is called at once
-            if held is not None:
-                copies[place] = held
-            if carried is not None:
-                passed[place] = carried
+            place = copies_in(other.region)
+            answer = self._ask(look, place, lambda: (other.passed(), other.load(players)))  # noqa: B023 - called at once
+            if answer is not None:
+                carried, copies[place] = answer
+                if carried is not None:
+                    passed[place] = carried
         for region in parts.cut_off():
             look.not_checked[f"{copies_in(region)} is cut off"] += len(players)
         for at, player_id in enumerate(players):
@@ -104,7 +111,9 @@ class Verify:
         except NotNow:
             look.not_checked[f"{place} does not answer"] += len(look.players)
             return None
-        look.compared[place] = 0
+        except InvariantViolated:  # its own region stops for that
+            look.not_checked[f"{place} cannot be read"] += len(look.players)
+            return None
         return answer
 
     def _compare(
@@ -124,14 +133,27 @@ class Verify:
             found += compare_minimum(view, self._schema.keys[view.state_key])
         if cached is not None:
             differences = compare_cache(player_id, stored.views, cached, stored.unknown)
-            found += self._blame.of_cached(differences, stored, cached)
+            found += self._blame.of_followers(differences, stored)
             look.compared[CACHE] += len(cached.entries)
         if led is not None:
-            found += compare_graph(player_id, stored.views, led, self._schema, stored.unknown)
+            differences = compare_graph(player_id, stored.views, led, self._schema, stored.unknown)
+            found += self._blame.of_followers(differences, stored)
             look.compared[GRAPH] += len(led.totals)
         for place, rows in copies.items():
-            differences = compare_copies(place, player_id, stored.own, rows)
-            found += self._blame.of_copied(differences, stored, copies)
+            known = [
+                {name: copy for name, copy in side.items() if name not in stored.unknown} for side in (stored.own, rows)
+            ]
+            found += self._blame.of_copied(compare_copies(place, player_id, *known), stored, copies)
             look.compared[place] += len(rows)
-        once = {(one.place, one.key): one for one in found}  # the store's fault shows in several places
-        look.differences.extend(once.values())
+        look.differences.extend(_once(found))
+
+
+def _once(found: Iterable[Difference]) -> Iterable[Difference]:
+    """The store's fault shows in several places; nothing can be held against it until it is put right."""
+    once = {(one.place, one.key): one for one in found}
+    faulty = {key for (place, key), one in once.items() if place == STORE and one.kind is Kind.DIVERGED}
+    return [
+        one
+        for (place, key), one in once.items()
+        if place not in (CACHE, GRAPH) or one.kind is not Kind.DIVERGED or key not in faulty
+    ]

@@ -69,7 +69,10 @@ class Walk:
         except NotNow:
             silent.append(CACHE)
         try:
-            players |= dict.fromkeys(graph.players(random.choice(drawn) if drawn else "", like))
+            led = graph.players(random.choice(drawn) if drawn else "", like)
+            if len(led) < like:  # from the beginning, or those behind the last player of the store were met too often
+                led += graph.players("", like - len(led))
+            players |= dict.fromkeys(led)
         except NotNow:
             silent.append(GRAPH)
         return Sample(list(players), counted, silent)

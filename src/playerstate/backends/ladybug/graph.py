@@ -79,15 +79,19 @@ class LadybugGraph:
         found: list[PlayerEdges] = []
         for start in range(0, len(player_ids), INSPECTED_AT_ONCE):
             some = player_ids[start : start + INSPECTED_AT_ONCE]
-            keys = [Key(player_id, state_key) for player_id in some for state_key in self._state_keys]
             with self._database.transaction():
-                had = self._synced(keys) if keys else {}
                 edges = [self._edges_of(player_id) for player_id in some]
-            totals: list[dict[str, int]] = [
-                {name: had[Key(player_id, name)].total for name in self._state_keys if Key(player_id, name) in had}
-                for player_id in some
-            ]
-            found += map(PlayerEdges, totals, edges)
+                keys = [  # also keys that made edges by an earlier schema
+                    Key(player_id, state_key)
+                    for player_id, led in zip(some, edges, strict=True)
+                    for state_key in {*self._state_keys, *[one.state_key for one in led]}
+                ]
+                had = self._synced(keys) if keys else {}
+            totals: dict[str, dict[str, int]] = {player_id: {} for player_id in some}
+            for key in keys:
+                if key in had:
+                    totals[key.player_id][key.state_key] = had[key].total
+            found += [PlayerEdges(totals[player_id], led) for player_id, led in zip(some, edges, strict=True)]
         return found
 
     def _edges_of(self, player_id: str) -> list[Led]:

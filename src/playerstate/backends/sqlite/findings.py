@@ -32,7 +32,7 @@ class SqliteFindings:
 
     def list(self, player_id: str | None = None, *, before: str | None = None, limit: int = 100) -> list[Finding]:
         """Findings, or those about a player: the latest first."""
-        where, parameters = "finding_id < ?", [before or _BEYOND_ALL]
+        where, parameters = "finding_id < ?", [_BEYOND_ALL if before is None else before]
         if player_id is not None:
             where += " AND player_id = ?"
             parameters.append(player_id)

@@ -75,9 +75,8 @@ class ValkeyCache:
     def repair(self, key: Key, version: str, view: View | None) -> bool:
         """Replace, or delete for None, what was found to be wrong, if it still has exactly this version."""
         replacement = () if view is None else (view.version, bytes(view.value))
-        return bool(
-            self._connections.run(scripts.REPAIR, 1, hash_of(key.player_id), key.state_key, version, *replacement)
-        )
+        wrong = _bytes(key.state_key), _bytes(version)
+        return bool(self._connections.run(scripts.REPAIR, 1, hash_of(key.player_id), *wrong, *replacement))
 
     def versions(self, keys: Sequence[Key]) -> list[str | None]:
         """At which version each key is held: None for a miss, "" for one that is claimed to be unwritten."""
@@ -95,13 +94,13 @@ class ValkeyCache:
 
     def _inspect(self, player_id: str) -> Inspected:
         flat: list[bytes] = self._connections.call("HGETALL", hash_of(player_id))
-        fields = {name.decode("utf-8", "replace"): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+        fields = {_text(name): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
         complete = fields.pop("#complete", None) is not None
         fields.pop("#fill", None)
-        entries = {
-            name: Entry(_text(fields.get(f"{name}#v")), fields.get(name))
-            for name in dict.fromkeys(field.removesuffix("#v") for field in fields)
-        }
+        entries: dict[str, Entry] = {}
+        for name in dict.fromkeys(_name_of(field) for field in fields):
+            version = fields.get(f"{name}#v")
+            entries[name] = Entry(None if version is None else _text(version), fields.get(name))
         return Inspected(entries, complete)
 
     def get(self, key: Key) -> View | None:
@@ -111,7 +110,7 @@ class ValkeyCache:
             "HMGET", f"player:{{{player_id}}}", state_key, f"{state_key}#v", "#complete"
         )
         if version is not None and value is not None:
-            return View(player_id, state_key, version.decode(), Raw(value))
+            return View(player_id, state_key, version.decode("utf-8", "replace"), Raw(value))
         if complete is not None and version is None:
             return View(player_id, state_key, "", _UNWRITTEN)
         return None
@@ -123,8 +122,9 @@ class ValkeyCache:
         views: dict[str, View] = {}
         for field, version in fields.items():
             if field.endswith(b"#v") and field[:-2] in fields:
-                state_key = field[:-2].decode()
-                views[state_key] = View(player_id, state_key, version.decode(), Raw(fields[field[:-2]]))
+                state_key = field[:-2].decode("utf-8", "replace")
+                known = version.decode("utf-8", "replace")
+                views[state_key] = View(player_id, state_key, known, Raw(fields[field[:-2]]))
         return CachedPlayer(views, b"#complete" in fields)
 
     def begin_fill(self, player_id: str) -> str:
@@ -151,7 +151,7 @@ class ValkeyCache:
     def sample(self, limit: int, random: Random) -> list[str]:
         """Players at random, drawn by the server."""
         drawn = [self._connections.call("RANDOMKEY") for _ in range(limit)]
-        return [_player_of(name) for name in drawn if name is not None and name.startswith(b"player:{")]
+        return [_player_of(name) for name in drawn if name and name.startswith(b"player:{") and name.endswith(b"}")]
 
     def clear(self) -> None:
         """Forget every player that is there now."""
@@ -182,8 +182,19 @@ def _player_of(name: bytes) -> str:
     return name[len(b"player:{") : -1].decode("utf-8", "replace")
 
 
-def _text(data: bytes | None) -> str | None:
-    return None if data is None else data.decode("utf-8", "replace")
+def _name_of(field: str) -> str:
+    """The state key that a field speaks of. None has a `#`: a field with one more than ours is nobody's, and alone."""
+    name = field.removesuffix("#v")
+    return field if "#" in name else name
+
+
+def _text(data: bytes) -> str:
+    """Bytes as they lie there, which need not be text: `_bytes` gives the same ones back."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def batches(views: Sequence[View]) -> list[Sequence[View]]:
