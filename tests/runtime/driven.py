@@ -46,6 +46,7 @@ class Driven:
             lambda: self.settings,
             random=Random(1),
             now_ms=lambda: self.now,
+            cpu_s=lambda: self.now / 1000,
         )
         self.consumer.step()
         self.looked.clear()

@@ -12,10 +12,9 @@ from playerstate.core.model import Key, View
 from playerstate.core.schema import Edge
 from playerstate.errors import Unavailable
 from playerstate.ports.graph import EdgesOfKey
-from playerstate.runtime.verifying import (
-    WALK_AGAIN_MS,
-)
+from playerstate.runtime.verifying import PLAYERS_AT_ONCE, WALK_AGAIN_MS
 from playerstate.settings import Settings, Verification
+from playerstate.stages.walk import Walk
 from runtime.driven import Driven, shares
 from stages.verifying import Silent
 from stages.world import REGION, World
@@ -35,7 +34,7 @@ def test_samples_every_five_seconds() -> None:
         assert driven.looked == []
         driven.pass_s(0.1)
         assert 50 < len(driven.everybody()) <= 300, round_
-        assert all(len(players) <= 10 for players in driven.looked)
+        assert all(len(players) <= PLAYERS_AT_ONCE for players in driven.looked)
     assert driven.stats.keys_compared["store"] > 150
     driven.set(sample_every_s=60.0, sample_keys=3)
     driven.pass_s(5)
@@ -191,7 +190,8 @@ def test_samples_without_cache_and_graph(driven: Driven) -> None:
     """The store's are drawn all the same, and looked at where it can be done."""
     driven.send("ada")
     driven.world.step_all()
-    driven.consumer._parts = driven.consumer._parts._replace(cache=Silent(), graph=Silent())
+    parts = driven.consumer._parts._replace(cache=Silent(), graph=Silent())
+    driven.consumer._parts, driven.consumer._walk = parts, Walk(parts)
     driven.consumer._sample_at = driven.now
     driven.pass_s(0.5)
     assert driven.everybody() == {"ada"}

@@ -181,7 +181,7 @@ def test_a_history_that_is_behind_is_no_witness(world: World) -> None:
 def test_where_nobody_remembers_the_store_is_right(world: World) -> None:
     """Without a history there is no witness but the store, which is right by definition."""
     overwritten(world, FRIENDS, DATA_TYPES["set"].empty())
-    world.audit.trim(world.clock.now_ms() + 1)
+    world.audit.trim(world.clock.now_ms() + 1, limit=1000)
     one = watch(world)
     assert {(f.place, f.repair) for f in one.find(within_s=40)} == {(CACHE, Repair.REPAIRED), (GRAPH, Repair.REPAIRED)}
     assert world.graph.edges(FRIENDS) == (2, [])

@@ -97,7 +97,7 @@ def test_most_regions_need_no_history() -> None:
     """Three regions tell by themselves which row is wrong."""
     for region in "ab":
         world = regions()
-        world.watched["a"].audit.trim(world.clock.now_ms() + 1)
+        world.watched["a"].audit.trim(world.clock.now_ms() + 1, limit=1000)
         changed(world, region, "a")
         place = STORE if region == "a" else copies_in("b")
         assert [outcome(f) for f in world.watch("a").find()] == [(place, Kind.DIVERGED, Repair.REPAIRED)]
@@ -107,7 +107,7 @@ def test_most_regions_need_no_history() -> None:
 def test_a_tie_without_a_history_is_left() -> None:
     """Two regions, two rows, and nobody who remembers: nothing is done, and that is said."""
     world = regions("ab")
-    world.watched["a"].audit.trim(world.clock.now_ms() + 1)
+    world.watched["a"].audit.trim(world.clock.now_ms() + 1, limit=1000)
     changed(world, "b", "a")
     before = row(world, "a", "a"), row(world, "b", "a")
     (finding,) = world.watch("a").find()
@@ -157,7 +157,7 @@ def test_an_own_row_that_cannot_be_read(names: str, what_is_left: int) -> None:
 def test_a_copy_that_differs_in_what_nobody_sees() -> None:
     """Its value is the same, the rest of the row is not: readers need no witness, and the writer's own is taken."""
     world = regions("ab")
-    world.watched["a"].audit.trim(world.clock.now_ms() + 1)
+    world.watched["a"].audit.trim(world.clock.now_ms() + 1, limit=1000)
     tampered = structs.replace(row_readers(SCHEMA)["gold"].decode(row(world, "b", "a")), memory={})
     tamper(world["b"].store, GOLD, "a", encode_row(tampered))
     assert [outcome(f) for f in world.watch("a").find()] == [(copies_in("b"), Kind.DIVERGED, Repair.REPAIRED)]
@@ -331,7 +331,7 @@ def test_a_cache_is_right_where_its_store_was_changed() -> None:
     changed(world, "a", "a")
     cache, one = world.watched["a"].cache, world.watch("a")
     before = cache.get(GOLD)
-    world.watched["a"].audit.trim(world.clock.now_ms() + 1)
+    world.watched["a"].audit.trim(world.clock.now_ms() + 1, limit=1000)
     one.repairs_wanted = False
     (finding,) = one.find(within_s=CACHE_STALE_S)[:1]
     assert outcome(finding) == (STORE, Kind.DIVERGED, Repair.LEFT)

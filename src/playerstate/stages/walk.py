@@ -63,7 +63,7 @@ class Walk:
                 break
             players[player_id] = None
             counted += len(store.load_player(player_id))
-        like = max(len(players), 1)
+        like = max(len(players), 1) if drawn else keys
         try:
             players |= dict.fromkeys(cache.sample(like, random))
         except NotNow:
