@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+# the suites are imported by tests, and would otherwise fail with a bare "AssertionError"
+pytest.register_assert_rewrite("conformance")
 
 os.environ.pop("COLUMNS", None)  # how wide a table is must not hang on who runs the tests, and in which process
 

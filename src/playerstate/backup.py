@@ -5,7 +5,7 @@ from file to file meanwhile is found in one copy at least, and in which none spe
 
 1. **checkpoints.** What apply and project had done by then is done in everything that is copied later; what they had
    not, a node that starts on the copy does again, and it stands being done twice.
-2. **queues, then the history.** A notice leaves its queue once it is recorded.
+2. **queues, then the history.** A notice leaves its queue once it is recorded. Findings, which nothing else speaks of.
 3. **store.** After the history, so that this tells of no write that the copied rows do not have. Changes that project
    had not come to are in it.
 4. **dead letters.** After the store, for a letter is written before what lies behind it on the stream is applied.

@@ -144,16 +144,19 @@ class Neighbourhood:
 
     def copies(self) -> list[Copies]:
         """The other regions' stores, as far as they can be reached from here."""
-        found: list[Copies] = []
-        for other in self._others_living():
-            if not self._is_cut(other):
-                with contextlib.suppress(Unavailable):  # it has never run, or is being moved
-                    found.append(_Copies(other, self._region, self._store_of(other), self._checkpoints_of(other)))
-        return found
+        return [copies for other in self._others_living() if (copies := self._copies_in(other))]
 
     def cut_off(self) -> list[str]:
-        """The other regions that cannot be reached from here."""
-        return [other for other in self._others_living() if self._is_cut(other)]
+        """The other regions that cannot be reached from here: a way is cut, or there is no store that can be read."""
+        return [other for other in self._others_living() if self._copies_in(other) is None]
+
+    def _copies_in(self, other: str) -> Copies | None:
+        if self._is_cut(other):
+            return None
+        try:
+            return _Copies(other, self._region, self._store_of(other), self._checkpoints_of(other))
+        except (Unavailable, StartRefused):  # it has never run, is being moved, or is of another format
+            return None
 
     def _others_living(self) -> list[str]:
         return [name for name in self._deployment.plan().living() if name != self._region] if self._deployment else []

@@ -48,7 +48,7 @@ from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
 from playerstate.stages.repairs import Repairs
 from playerstate.stages.resolve import Resolve
-from playerstate.stages.verify import Verified, Verify
+from playerstate.stages.verify import Linked, Verified, Verify
 from playerstate.stages.verify_once import VerifyOnce
 from playerstate.stages.walk import Walk
 
@@ -143,7 +143,10 @@ def doorbell_path(folder: Path, role: Role) -> Path:
 
 def verified(parts: FolderParts, graph: Graph, neighbourhood: Neighbourhood | None) -> Verified:
     """What verification compares."""
-    found = Verified(parts.store, parts.store.changes, parts.checkpoints, parts.cache, graph, parts.audit)
+    linked = Linked(parts.checkpoints, parts.queues["link"])
+    found = Verified(
+        parts.store, parts.store.changes, parts.checkpoints, parts.cache, graph, parts.audit, linked=linked
+    )
     if neighbourhood is None:
         return found
     return found._replace(copies=neighbourhood.copies, cut_off=neighbourhood.cut_off, waits_for=neighbourhood.waits_for)

@@ -14,6 +14,7 @@ from playerstate.backends.memory.cache import MemoryCache
 from playerstate.backends.memory.clock import ManualClock
 from playerstate.backends.sqlite.audit import SqliteAudit
 from playerstate.backends.sqlite.dead_letters import SqliteDeadLetters
+from playerstate.backends.sqlite.findings import SqliteFindings
 from playerstate.backends.sqlite.queue import SqliteQueue
 from playerstate.backends.sqlite.snapshot import Snapshot
 from playerstate.backends.sqlite.store import SqliteStore
@@ -35,7 +36,7 @@ from stages.world import NOW_MS, starter
 SCHEMA = starter()
 GOLD, RANK = Key("ada", "gold"), Key("ada", "rank")
 LETTER = DeadLetter("old", "apply", NOW_MS, "bad", "it was bad", b"", Identity("old", 1, *GOLD))
-MOMENTS = 7
+MOMENTS = 8
 """The files that are copied, each as it is at one moment."""
 
 
@@ -48,6 +49,7 @@ class HandDriven:
         self.store = SqliteStore(path / "store.db")
         self.letters = SqliteDeadLetters(path / "dead-letters.db")
         self.audit = SqliteAudit(path / "audit.db")
+        self.findings = SqliteFindings(path / "findings.db")
         self.checkpoints = SqliteCheckpoints(path / "checkpoints.db")
         self.queues = {name: SqliteQueue(path / f"queue-{name}.db", clock) for name in ("audit", "link")}
         groups = [Group(self.queues["audit"], Wants.EVERYTHING)]
@@ -81,7 +83,8 @@ class HandDriven:
         return row_readers(SCHEMA)[key.state_key].decode(body).vector["local"] if body else 0
 
     def close(self) -> None:
-        for part in (self.stream, self.store, self.letters, self.audit, self.checkpoints, *self.queues.values()):
+        parts = (self.stream, self.store, self.letters, self.audit, self.findings, self.checkpoints)
+        for part in (*parts, *self.queues.values()):
             part.close()
 
     def _append(self, update: Update) -> None:

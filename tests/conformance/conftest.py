@@ -4,9 +4,6 @@ import pytest
 
 from playerstate.backends.valkey.server import ValkeyServer
 
-# the suites are imported by the tests, and would otherwise fail with a bare "AssertionError"
-pytest.register_assert_rewrite("conformance")
-
 
 @pytest.fixture(scope="session")
 def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

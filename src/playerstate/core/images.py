@@ -86,20 +86,22 @@ class Images:
     ) -> Notice:
         """What is told of a write: the views around it, and its causes where the write is this region's own.
 
-        `others` are the rows of other regions that are visible; those that have seen this write are left out, for they
-        would show it before it was made. Replication may combine writes, so only the region that wrote a row knows why
-        it changed. What was erased is not told again: the view before it is null, as is one that cannot be read any
-        more, because somebody damaged the row.
+        `others` are the rows of other regions that are visible; those that contain this write are left out, for they
+        would show it before it was made. A row that has only taken others in has made no write, so then none is: else
+        nobody would ever be told of all of them together. Replication may combine writes, so only the region that wrote
+        a row knows why it changed. What was erased is not told again: the view before it is null, as is one that cannot
+        be read any more, because somebody damaged the row.
         """
         player_id, state_key = key
         row = image.row
-        n = row.vector.get(region, 0)
-        beside = [other for other in others if other.row.vector.get(region, 0) < n or not n]
         try:
             before_image = self.read(state_key, old) if old is not None else None
             damaged = False
         except InvariantViolated:  # it has been replaced by this write: nobody need stop for it any more
             before_image, damaged = None, True
+        n_before = before_image.row.vector.get(region, 0) if before_image is not None else 0
+        has_written = row.vector.get(region, 0) > n_before
+        beside = [other for other in others if not has_written or not covers(other.row.vector, row.vector)]
         if damaged or (before_image is not None and before_image.row.epoch < row.epoch):
             before = msgspec.Raw(b"null")
         elif before_image is not None or beside:

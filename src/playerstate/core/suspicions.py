@@ -20,6 +20,8 @@ from playerstate.core.model import Key
 
 SIGHTINGS_MIN = 3
 """How often something must have been seen, always the same, to be a finding."""
+SIGHTINGS_APART_MS = 200
+"""A player may be met twice within a moment, and that is one sighting."""
 SUSPECTS_MAX = 10_000
 LOOK_AGAIN_MS = 1_000
 LAGGING_LOOK_MS = 5_000
@@ -44,6 +46,7 @@ class Suspect(msgspec.Struct):
     difference: Difference
     first_seen_at: int
     look_at: int
+    seen_at: int
     sightings: int = 1
     mark: int | None = None
     finding: Finding | None = None
@@ -134,7 +137,8 @@ class Suspicions:
             suspect.difference = difference  # perhaps another fault: the finding stays open until there is none
         elif _same(suspect.difference, difference):
             suspect.difference = difference
-            suspect.sightings += 1
+            if now - suspect.seen_at >= SIGHTINGS_APART_MS:
+                suspect.sightings, suspect.seen_at = suspect.sightings + 1, now
             suspect.look_at = now + self._pause(suspect, now)
         else:
             self._players[player_id][name] = _suspect(difference, way, now)
@@ -175,7 +179,7 @@ def kind_when_confirmed(difference: Difference) -> Kind:
 
 
 def _suspect(difference: Difference, way: Way | None, now: int) -> Suspect:
-    return Suspect(difference, now, now + LOOK_AGAIN_MS, mark=way.head if way else None)
+    return Suspect(difference, now, now + LOOK_AGAIN_MS, now, mark=way.head if way else None)
 
 
 def _same(one: Difference, other: Difference) -> bool:

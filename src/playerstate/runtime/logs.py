@@ -39,7 +39,8 @@ class StderrLogger:
     def msg(self, message: str) -> None:
         """Print one line."""
         with contextlib.suppress(OSError, ValueError):
-            print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is what prints logs
+            sys.stderr.write(f"{message}\n")  # at once, or lines of several processes would run into one another
+            sys.stderr.flush()
 
     debug = info = warning = warn = error = critical = exception = fatal = log = msg
 

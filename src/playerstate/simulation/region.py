@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from math import inf
 from random import Random
 from typing import Any
 
@@ -40,16 +39,16 @@ from playerstate.stages.link import Link
 from playerstate.stages.project import Group, Project
 from playerstate.stages.repairs import Repairs
 from playerstate.stages.resolve import Resolve
-from playerstate.stages.verify import Verified, Verify
+from playerstate.stages.verify import Linked, Verified, Verify
 
 REPEAT_SHARE = 0.1
 """Of the messages that queues deliver, how many they deliver again."""
 BATCH_MAX = 8
 KEPT_MAX = 6
 """How many rows apply keeps in memory: they are stale when another process, or the resolver, has written since."""
-STALE_AFTER_MS = {CACHE: 1_000, GRAPH: inf}
+STALE_AFTER_MS = {CACHE: 1_000, GRAPH: 1_000}
 STALE_COPY_AFTER_MS = 2_000
-"""A step takes 20 ms. For how long a graph may lag, nothing says in a run: nobody knows how far its queue has come."""
+"""A step takes 20 ms, so that much lags for longer, and all of that because its way has not come to it."""
 STEP_MS = 20
 ATTEMPTS_MAX = 10_000
 """A crash in the middle costs a message an attempt, and here there are many."""
@@ -131,7 +130,9 @@ class SimRegion:
         }
         for consumer in self.consumers.values():
             consumer.batch_max = BATCH_MAX
-        compared = Verified(store, changes, checkpoints, cache, graph, audit, copies)
+        compared = Verified(
+            store, changes, checkpoints, cache, graph, audit, copies, linked=Linked(checkpoints, link_queue)
+        )
         verify, repairs = Verify(schema, self.name, compared), Repairs(schema, self.name, compared, clock)
         suspicions = Suspicions(lambda place: STALE_AFTER_MS.get(place, STALE_COPY_AFTER_MS))
         self.inquiry = Inquiry(self.name, verify, repairs, self.findings, clock, suspicions)

@@ -13,7 +13,7 @@ import structlog
 from playerstate.core.batch import Idle
 from playerstate.core.model import Delivery
 from playerstate.core.told import encode_deliveries
-from playerstate.errors import PlayerStateError
+from playerstate.errors import PlayerStateError, described
 from playerstate.ports.clock import Clock
 from playerstate.ports.queue import Queue
 
@@ -47,7 +47,7 @@ class NoteDeliveries:
             self._queue.send(messages)
         except PlayerStateError as exc:
             self._not_before = now + AGAIN_AFTER_MS
-            log.warning("repeats are missing from the history", count=len(idle), error=str(exc))
+            log.warning("repeats are missing from the history", count=len(idle), error=described(exc))
 
     def _delivery(self, idle: Idle, now: int) -> Delivery:
         item, outcome, epoch = idle

@@ -22,6 +22,7 @@ from playerstate.errors import InvariantViolated, NotNow
 from playerstate.ports.audit import Audit
 from playerstate.ports.cache import Cache
 from playerstate.ports.graph import Graph
+from playerstate.ports.queue import Queue
 from playerstate.ports.replication import Copies
 from playerstate.ports.store import Changes, Store
 from playerstate.ports.stream import Checkpoints
@@ -37,7 +38,8 @@ class Verified(NamedTuple):
     """What is compared, and where it is written down how far the others have come.
 
     `copies` are those of other regions that can be reached now; `cut_off` names the regions that cannot. `waits_for`
-    says why this region may not write its rows now, if it may not: it was retired, or has just been restored.
+    says why this region may not write its rows now, if it may not: it was retired, or has just been restored. `linked`
+    is up to which of the store's changes the graph has surely been told, if anybody knows.
     """
 
     store: Store
@@ -49,6 +51,23 @@ class Verified(NamedTuple):
     copies: Callable[[], Sequence[Copies]] = list
     cut_off: Callable[[], Sequence[str]] = list
     waits_for: Callable[[], str] = str
+    linked: Callable[[], int] | None = None
+
+
+class Linked:
+    """How far link has come. Its queue has no order; once it is empty, all that was projected has arrived."""
+
+    def __init__(self, checkpoints: Checkpoints, queue: Queue) -> None:
+        self._checkpoints = checkpoints
+        self._queue = queue
+        self._position = 0
+
+    def __call__(self) -> int:
+        """The position up to which nothing waits."""
+        projected = self._checkpoints.load("project")
+        if not self._queue.depth():
+            self._position = projected
+        return self._position
 
 
 class Look(NamedTuple):
@@ -84,6 +103,8 @@ class Verify:
         look = Look(players, [], Counter(), Counter(), {})
         parts = self._parts
         passed = {CACHE: parts.checkpoints.load("project")}  # before what came that way is read
+        if parts.linked is not None:
+            passed[GRAPH] = parts.linked()
         cached = self._ask(look, CACHE, lambda: parts.cache.inspect(players))
         led = self._ask(look, GRAPH, lambda: parts.graph.inspect(players))
         copies: dict[str, Sequence[Mapping[str, bytes]]] = {}
