@@ -155,7 +155,7 @@ class Neighbourhood:
             return None
         try:
             return _Copies(other, self._region, self._store_of(other), self._checkpoints_of(other))
-        except (Unavailable, StartRefused):  # it has never run, is being moved, or is of another format
+        except PlayerStateError:  # never run, being moved, damaged, of another format: no reason to stop here
             return None
 
     def _others_living(self) -> list[str]:

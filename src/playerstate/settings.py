@@ -23,6 +23,7 @@ from msgspec import Meta
 from msgspec.structs import asdict, replace
 
 from playerstate.core.answers import SettingsTold, SettingTold
+from playerstate.core.findings import CACHE, GRAPH
 from playerstate.errors import StartRefused
 
 FILE = "settings.toml"
@@ -50,6 +51,11 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache_stale_after_s: Seconds = 15.0
     graph_stale_after_s: Seconds = 30.0
     region_stale_after_s: Seconds = 300.0
+
+    def stale_after_s(self, place: str) -> float:
+        """How long something may be stuck in a place."""
+        by_place = {CACHE: self.cache_stale_after_s, GRAPH: self.graph_stale_after_s}
+        return by_place.get(place, self.region_stale_after_s)
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,6 @@ from playerstate.backends.sqlite.queue import SqliteQueue
 from playerstate.backends.sqlite.store import SqliteStore
 from playerstate.backends.sqlite.stream import SqliteCheckpoints, SqliteStream
 from playerstate.backends.valkey.cache import ValkeyCache
-from playerstate.core.findings import CACHE, GRAPH
 from playerstate.core.groups import Wants
 from playerstate.core.model import Stage
 from playerstate.core.schema import Schema
@@ -159,13 +158,16 @@ def inquiry(
     findings: Findings | None,
     clock: Clock,
     settings: Callable[[], Settings],
+    *,
+    at_once: bool = False,
 ) -> Inquiry:
-    """An inquiry with suspects of its own."""
+    """An inquiry with suspects of its own. What lags and its way has passed is waited for, unless it is told `at_once`.
+
+    What the way is still to come to lags in any case.
+    """
 
     def stale_after_ms(place: str) -> float:
-        found = settings().verification
-        by_place = {CACHE: found.cache_stale_after_s, GRAPH: found.graph_stale_after_s}
-        return by_place.get(place, found.region_stale_after_s) * 1000
+        return 0 if at_once else settings().verification.stale_after_s(place) * 1000
 
     return Inquiry(
         region,
@@ -183,8 +185,8 @@ def verify_once(schema: Schema, region: str, compared: Verified, findings: Findi
 
     def begin(repair: bool) -> Inquiry:
         if repair:
-            return inquiry(schema, region, compared, findings, clock, lambda: _REPAIRING)
-        return inquiry(schema, region, compared, None, clock, lambda: _LOOKING)
+            return inquiry(schema, region, compared, findings, clock, lambda: _REPAIRING, at_once=True)
+        return inquiry(schema, region, compared, None, clock, lambda: _LOOKING, at_once=True)
 
     return VerifyOnce(Walk(compared), begin, compared.store.count, Random(), time.sleep)  # noqa: S311 - samples
 

@@ -110,15 +110,19 @@ class TestValkeyOnly:
 
     def test_error_of_the_server(self, valkey_cache: ValkeyCache, plain: redis.Redis) -> None:
         """An error that the server answers is `Unavailable`, caused by it, and does no harm to what follows."""
-        plain.set("player:{anna}", "not a hash")
-        for attempt in (
-            lambda: valkey_cache.put([view()]),
-            lambda: valkey_cache.get(key()),
-            lambda: valkey_cache.get_player("anna"),
-        ):
-            with pytest.raises(Unavailable) as caught:
-                attempt()
-            assert isinstance(caught.value.__cause__, redis.ResponseError)
+        commands = ("evalsha", "eval", "hmget", "hgetall")
+        plain.execute_command("ACL", "SETUSER", "default", *[f"-{command}" for command in commands])
+        try:
+            for attempt in (
+                lambda: valkey_cache.put([view()]),
+                lambda: valkey_cache.get(key()),
+                lambda: valkey_cache.get_player("anna"),
+            ):
+                with pytest.raises(Unavailable) as caught:
+                    attempt()
+                assert isinstance(caught.value.__cause__, redis.ResponseError)
+        finally:
+            plain.execute_command("ACL", "SETUSER", "default", "+@all")
         assert valkey_cache.put([view(player_id="bert")]) == [Put.WRITTEN]
 
     def test_broken_connections(self, valkey_cache: ValkeyCache, plain: redis.Redis) -> None:

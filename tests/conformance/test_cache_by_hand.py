@@ -14,6 +14,7 @@ from playerstate.backends.valkey.cache import ValkeyCache
 from playerstate.core.comparison import Difference, compare_cache
 from playerstate.core.findings import Kind
 from playerstate.core.snapshots import Entry
+from playerstate.ports.cache import Put
 
 ANNA = "player:{anna}"
 RIGHT = view(3)
@@ -168,3 +169,26 @@ def test_names_that_look_like_a_players(cache: ValkeyCache, hand: redis.Redis) -
         assert drawn == {"anna"}
     finally:
         hand.delete("player:{bert", "player:bert", "player:{}x", "other")
+
+
+@pytest.mark.parametrize("kind", ["string", "list"])
+def test_something_that_is_no_players_hash(cache: ValkeyCache, hand: redis.Redis, kind: str) -> None:
+    """It would hold up every batch that the player is in; it is deleted, and the player a miss like any other."""
+
+    def put() -> None:
+        hand.delete(ANNA)
+        hand.set(ANNA, "x") if kind == "string" else hand.rpush(ANNA, "x")
+
+    for ask in (
+        lambda: cache.get(key()),
+        lambda: cache.get_player("anna").views.get("gold"),
+        lambda: cache.versions([key("other"), key()])[1],
+        lambda: cache.inspect(["anna"])[0].entries.get("gold"),
+    ):
+        put()
+        assert ask() is None
+    put()
+    assert cache.put([RIGHT]) == [Put.WRITTEN]
+    put()
+    cache.fill("anna", [RIGHT], cache.begin_fill("anna"))
+    assert cache.get_player("anna") == ({"gold": RIGHT}, True)

@@ -51,6 +51,15 @@ def put_right(graph: LadybugGraph, schema: Schema = SCHEMA) -> list[Kind]:
     return kinds
 
 
+def test_a_total_that_is_none(graph: LadybugGraph) -> None:
+    """It counts as nothing: what comes by the normal way is taken, and so is a repair."""
+    run(graph, "MATCH (s:Synced {id: 'anna#friends'}) SET s.total = null")
+    assert put_right(graph) == [Kind.LAGGING]
+    run(graph, "MATCH (s:Synced {id: 'anna#friends'}) SET s.total = null")
+    assert graph.sync([RIGHT]) == 1
+    assert graph.inspect(["anna"])[0].totals == {"friends": 3}
+
+
 CREATE = "MATCH (a:Player {id: 'anna'}) MATCH (b:Player {id: 'bob'}) CREATE (a)-[:FRIEND"
 
 

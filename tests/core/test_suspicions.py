@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from playerstate.core.comparison import Difference
@@ -12,6 +14,7 @@ from playerstate.core.suspicions import (
     LOOK_AGAIN_MS,
     OPEN_LOOK_MS,
     SIGHTINGS_MIN,
+    WAITING_LOOK_MS_MAX,
     Noted,
     Suspicions,
     Way,
@@ -50,9 +53,10 @@ class Eyes:
         places: tuple[str, ...] = (CACHE, GRAPH, STORE, ELSEWHERE),
         ways: dict[str, Way] | None = None,
         after_ms: int = LOOK_AGAIN_MS,
+        away: tuple[str, ...] | None = None,
     ) -> Noted:
         self.now += after_ms
-        return self.suspicions.note(["ada", "eve"], places, differences, ways or {}, self.now)
+        return self.suspicions.note(["ada", "eve"], places, differences, ways or {}, self.now, away)
 
     def due(self) -> list[str]:
         return self.suspicions.due(self.now, 10)
@@ -198,13 +202,19 @@ def test_what_the_way_has_not_passed_is_not_stale(eyes: Eyes) -> None:
 
 
 def test_what_waits_for_its_way_is_not_looked_at_all_the_time(eyes: Eyes) -> None:
-    """While nothing but the way is waited for, it is looked at now and then."""
-    for _ in range(20):
-        eyes.see(lagging(), ways={CACHE: Way(0, 100)})
-    eyes.now += LAGGING_LOOK_MS - 1
-    assert eyes.due() == []
-    eyes.now += 1
-    assert eyes.due() == ["ada"]
+    """While nothing but the way is waited for, it is looked at ever more seldom: it is one of many."""
+    eyes.see(lagging(), ways={CACHE: Way(0, 100)})
+    looks = []
+    while eyes.now < 1_000_000:
+        eyes.now += 1_000
+        if eyes.due():
+            looks.append(eyes.now)
+            eyes.see(lagging(), ways={CACHE: Way(0, 100)}, after_ms=0)
+    pauses = [later - earlier for earlier, later in pairwise(looks)]
+    assert pauses[-1] == WAITING_LOOK_MS_MAX
+    assert len(looks) < 40
+    eyes.now += WAITING_LOOK_MS_MAX
+    assert len(eyes.see(lagging(), ways={CACHE: Way(100, 200)}).confirmed) == 1
 
 
 def test_the_way_of_one_place_explains_nothing_in_another(eyes: Eyes) -> None:
@@ -290,6 +300,41 @@ def test_suspects_are_bounded() -> None:
     assert (eyes.suspicions.waiting, eyes.suspicions.shed) == (2, 7)
     assert eyes.see() == ([], [])
     assert (eyes.suspicions.waiting, eyes.suspicions.open) == (0, 0)
+
+
+def test_a_way_that_leads_nowhere_takes_no_room_from_others() -> None:
+    """Promise 8: with a region down all lags, which is explained; what is wrong elsewhere is found all the same."""
+    eyes = Eyes(suspects_max=10, lagging_max=3)
+    down = {ELSEWHERE: Way(0, 100)}
+    many = [lagging(place=ELSEWHERE, key=KEY._replace(state_key=name)) for name in "abcdefghijkl"]
+    for _ in range(SIGHTINGS_MIN - 1):
+        assert eyes.see(*many, difference(), lagging("0", place=GRAPH), ways=down).confirmed == []
+    assert (eyes.suspicions.waiting, eyes.suspicions.shed) == (5, 0)
+    (confirmed,) = eyes.see(*many, difference(), ways=down).confirmed
+    assert confirmed.difference == difference()
+
+
+def test_what_lags_without_a_reason_and_has_no_room_is_counted() -> None:
+    """Nothing explains it, so somebody has to know that it was let go; and room is given back."""
+    eyes = Eyes(lagging_max=1)
+    arrived = {CACHE: Way(100, 100)}
+    eyes.see(lagging(), lagging(key=OTHER), ways=arrived)
+    assert (eyes.suspicions.waiting, eyes.suspicions.shed) == (1, 1)
+    eyes.see(difference(), lagging(key=OTHER), ways=arrived)
+    assert (eyes.suspicions.waiting, eyes.suspicions.shed) == (2, 1)
+
+
+def test_a_place_that_is_no_more_has_no_suspects() -> None:
+    """A region that was retired is never compared again: its suspects go, and its findings are closed."""
+    eyes = Eyes()
+    ahead = difference(Kind.AHEAD, place=ELSEWHERE)
+    (confirmed,) = confirmed_once(eyes, ahead).confirmed
+    eyes.suspicions.settle(confirmed, finding(), eyes.now, open_=True)
+    eyes.see(ahead, lagging(place=ELSEWHERE, key=OTHER))
+    assert eyes.see(places=(CACHE,), away=(ELSEWHERE,)).gone == []
+    assert (eyes.suspicions.open, eyes.suspicions.waiting) == (1, 1)
+    assert eyes.see(places=(CACHE,), away=(GRAPH,)).gone == [finding()]
+    assert (eyes.suspicions.open, eyes.suspicions.waiting) == (0, 0)
 
 
 def test_who_has_waited_longest_is_due_first() -> None:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from playerstate.ports.stream import NewRecord
 from playerstate.runtime import alarming
 from playerstate.runtime.metrics_server import MetricsServer
 from playerstate.settings import FILE
+from waiting import wait_until
 
 LIMIT_S = 20.0
 
@@ -64,13 +65,6 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
     folder = tmp_path / "data"
     with Node(folder, options=Options(workers="thread")) as node, MetricsServer(0, [node]) as server:
         yield Watched(node, folder, server)
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def names(watched: Watched) -> set[str]:

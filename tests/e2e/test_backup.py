@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +35,7 @@ from playerstate.ports.stream import NewRecord
 from playerstate.runtime.clock import SystemClock
 from playerstate.runtime.consumers import ApplyConsumer
 from playerstate.stages.apply import Apply
+from waiting import wait_until
 
 THREADS = Options(workers="thread")
 LIMIT_S = 20.0
@@ -89,13 +89,6 @@ def busy(tmp_path: Path) -> Iterator[tuple[Path, Sender]]:
             yield tmp_path / "data", sender
         finally:
             sender.stop()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def applied_after_a_start(path: Path) -> Counter[str]:

@@ -7,7 +7,6 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import playerstate
@@ -24,19 +23,13 @@ from playerstate.errors import InvalidUpdate, PlayerStateError
 from playerstate.folder import starter_schema
 from playerstate.node import Node, Options
 from playerstate.ports.stream import NewRecord
+from waiting import wait_until
 
 WITH_MANA = starter_schema().replace("version = 1", "version = 2") + '\n[keys.mana]\ntype = "counter"\n'
 
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def folder_with_letters(data: Path, count: int) -> list[str]:

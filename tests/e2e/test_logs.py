@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from playerstate.runtime.logs import LogStyle, configure_logging
 from playerstate.stages.project import Project
 from playerstate.workload import life
 from playerstate.workload.life import Life
+from waiting import wait_until
 
 LIMIT_S = 20.0
 SECRET = "hush"
@@ -55,13 +56,6 @@ def secret_life(monkeypatch: pytest.MonkeyPatch) -> Iterator[Update]:
     texts = map(msgspec.json.encode, Life(1, players=60, loadout_bytes=200))
     secret = (text.replace(b'"player-', b'"hush-').replace(b'"guild-', b'"hush-guild-') for text in texts)
     return (msgspec.json.decode(text, type=Update) for text in secret)
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def cruel_day(folder: Path, load: Iterator[Update], monkeypatch: pytest.MonkeyPatch) -> None:

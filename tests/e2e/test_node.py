@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -28,17 +27,10 @@ from playerstate.ports.stream import NewRecord
 from playerstate.runtime.crew import Role
 from playerstate.worker import HALTED
 from playerstate.workers import WorkerProcess
+from waiting import wait_until
 
 THREADS = Options(workers="thread")
 LIMIT_S = 20.0
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition, up to a limit."""
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def gold(player: str, n: int, **rest: object) -> dict[str, object]:

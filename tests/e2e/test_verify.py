@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 import redis
@@ -11,10 +14,12 @@ import redis
 from e2e.program import run
 from playerstate.core.findings import Kind, Repair
 from playerstate.node import Node, Options
+from playerstate.regions import Regions
 from playerstate.settings import FILE
 from playerstate.trials.planting import plants
 from playerstate.trials.vigil import keep_vigil
 from playerstate.trials.vigil_report import VigilOptions
+from waiting import wait_until
 
 EAGER = "[verification]\nsweep_share = 0.5\nsample_every_s = 0.5\ncache_stale_after_s = 2\n"
 """So that a test need not wait as long as an operator may."""
@@ -40,6 +45,31 @@ def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
     assert seen.changes_checked > 500
     assert seen.keys_compared["region:eu-west-1"] > 0
     assert seen.not_checked["region:eu-west-1 is cut off"] > 0
+
+
+@pytest.mark.parametrize("newer", [False, True], ids=["damaged", "newer"])
+def test_a_neighbour_whose_store_cannot_be_read(tmp_path: Path, newer: bool) -> None:
+    """Promise 8: it is no reason to stop or to look at nothing; and who asks is told that it was not compared."""
+    with Regions(tmp_path, ["a", "b"], options=Options(workers="thread")):
+        pass  # both have run
+    store = tmp_path / "b" / "store.db"
+    if newer:
+        with closing(sqlite3.connect(store)) as connection:
+            connection.execute("PRAGMA user_version = 1000")
+    else:
+        store.write_bytes(b"x" * 8192)
+    (tmp_path / "a" / FILE).write_text(EAGER, "utf-8")
+    with Node(tmp_path / "a", options=Options(workers="thread")) as node:
+        node.service.send(ADDED)
+        assert node.service.drain(timeout_s=30)
+        node.service.get_player("ada")
+        with redis.Redis.from_url(node.cache_url) as cache:
+            cache.hset("player:{ada}", "gold", "999")
+        wait_until(lambda: node.stats().verification.findings == {"cache:diverged": 1}, "it is found")
+        assert node.alive
+        assert node.stats().verification.not_checked["region:b is cut off"] > 0
+        told = run("verify", "--all", "--json", "--data", str(tmp_path / "a"))
+        assert (told.code, told.document()["agrees"], told.document()["not_checked"]) == (3, True, ANY)
 
 
 @pytest.fixture

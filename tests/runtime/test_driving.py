@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from playerstate.runtime.crew import Crew
 from playerstate.runtime.doorbell import Doorbell
 from playerstate.runtime.freshness import BOUNDS_MS, Freshness, quantile
 from playerstate.runtime.loop import Loop
+from waiting import wait_until
 
 LIMIT_S = 20.0
 
@@ -48,14 +48,6 @@ class Scripted:
 
     def tell(self, report: Report) -> None:
         report.rows_written = self.steps
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, up to a limit."""
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def run(consumer: Scripted, on_progress: Callable[[], None] = lambda: None) -> Loop:

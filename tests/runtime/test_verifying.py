@@ -216,6 +216,26 @@ def test_suspects_of_a_part_that_is_away_are_not_looked_at_all_the_time(driven: 
     assert driven.stats.findings == {f"{CACHE}:ahead": 1}
 
 
+def test_a_player_that_cannot_be_compared_stops_nobody_else(driven: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promise 8: something that nobody thought of lies at one player; it is counted, the walk goes on, eve is found."""
+    driven.send("ada", "eve")
+    driven.world.step_all()
+    real = driven.watch.verify._compare
+
+    def compare(look: Any, player_id: str, *found: Any) -> None:
+        if player_id == "ada":
+            raise TypeError("nobody thought of this")
+        real(look, player_id, *found)
+
+    monkeypatch.setattr(driven.watch.verify, "_compare", compare)
+    driven.world.cache.replace([View("eve", "gold", f"{REGION}:9", msgspec.Raw(b"7"))])
+    driven.set(sweep_share=1.0)
+    driven.pass_s(10)
+    assert driven.stats.sweeps > 0
+    assert driven.stats.findings == {f"{CACHE}:ahead": 1}
+    assert driven.stats.not_checked["a player could not be compared (TypeError)"] > 0
+
+
 def test_a_store_that_does_not_answer_is_tried_again(driven: Driven) -> None:
     """The loop is told, and goes on from there: no change is lost."""
     driven.send("ada")

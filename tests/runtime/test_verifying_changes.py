@@ -84,11 +84,25 @@ def test_an_evicted_player_is_a_miss(driven: Driven) -> None:
 
 
 def test_changes_from_before_the_start_are_none(driven: Driven) -> None:
-    """A consumer begins at the end; those are for samples and the walk."""
+    """A consumer begins where project has come to; those before are for samples and the walk, those behind are due."""
     driven.send("ada", "eve")
+    driven.world.step_all()
     later = Driven(driven.world)
     later.pass_s(3)
     assert (later.stats.changes_checked, later.stats.shed) == (0, 0)
+
+
+def test_changes_that_were_on_their_way_at_the_start_are_looked_up(driven: Driven) -> None:
+    """Promise 8: a node that was killed between apply and project has all of them checked, once they are through."""
+    world = driven.world
+    driven.send("ada", "eve")
+    apply, *_ = world.consumers()
+    apply.step()
+    later = Driven(world)
+    later.pass_s(0.5)
+    world.step_all()
+    later.pass_s(3)
+    assert (later.stats.changes_checked, later.stats.shed) == (2, 0)
 
 
 def test_changes_of_a_newer_schema_are_none() -> None:

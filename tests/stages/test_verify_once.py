@@ -78,6 +78,19 @@ def test_what_only_lags_is_told_as_that() -> None:
     assert world.verify_once().page("", keys=KEYS_A_PAGE_MAX, repair=True).lagging == {}
 
 
+def test_what_its_way_has_passed_does_not_lag_but_is_stale() -> None:
+    """An older view that was written back: nothing is on its way that could explain it, and nobody waits for that."""
+    world = lived_in()
+    key = Key(PLAYERS[0], "gold")
+    earlier = world.cache.get(key)
+    assert earlier is not None
+    world.put_updates(earn(PLAYERS[0], 7, sequence=2))
+    world.step_all()
+    world.cache.replace([earlier])
+    page = world.verify_once().page("", keys=KEYS_A_PAGE_MAX, repair=True)
+    assert [(one.kind, one.repair) for one in page.findings] == [(Kind.STALE, Repair.REPAIRED)]
+
+
 def test_a_sample_is_of_about_so_many_keys() -> None:
     """Some keys of the store, of cache and graph as well; none where there are none."""
     world = lived_in()

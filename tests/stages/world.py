@@ -104,7 +104,7 @@ class World:
 
         def begin(repair: bool) -> Inquiry:
             found = self.findings if repair else None
-            suspicions = Suspicions(lambda _: 15_000)
+            suspicions = Suspicions(lambda _: 0)
             return Inquiry(REGION, verify, repairs, found, self.clock, suspicions, repairs_wanted=lambda: repair)
 
         return VerifyOnce(Walk(compared), begin, self.store.count, Random(0), lambda _: None)

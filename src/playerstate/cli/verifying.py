@@ -69,7 +69,7 @@ def verify_sample(node: PlayerState, keys: int, *, repair: bool, as_json: bool) 
 
 
 def _tell(total: _Sum, what: str, *, as_json: bool) -> ExitCode:
-    agrees = not total.found
+    agrees, is_whole = not total.found, not total.not_checked
     if as_json:
         console.document(
             {
@@ -93,8 +93,19 @@ def _tell(total: _Sum, what: str, *, as_json: bool) -> ExitCode:
             console.say(f"not checked: {why} ({n:,})")
         if total.findings:
             show_findings(total.findings, as_json=False)
-        console.say("Everything agrees." if agrees else f"{total.found.total():,} findings.")
-    return ExitCode.DONE if agrees else ExitCode.REFUSED
+        console.say(_verdict(total))
+    if not agrees:
+        return ExitCode.REFUSED
+    return ExitCode.DONE if is_whole else ExitCode.UNAVAILABLE
+
+
+def _verdict(total: _Sum) -> str:
+    if total.found:
+        return f"{total.found.total():,} findings."
+    if total.not_checked:
+        return "What was compared agrees, but not everything could be compared."
+    on_its_way = f" {total.lagging.total():,} changes are on their way." if total.lagging else ""
+    return f"Everything agrees.{on_its_way}"
 
 
 def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ passed it yet, however long that takes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from heapq import nsmallest
 from typing import NamedTuple, TypeAlias
@@ -23,8 +24,13 @@ SIGHTINGS_MIN = 3
 SIGHTINGS_APART_MS = 200
 """A player may be met twice within a moment, and that is one sighting."""
 SUSPECTS_MAX = 10_000
+LAGGING_MAX = 1_000
+"""How many that lag are remembered of one place: when a way is long, or leads nowhere, everything lags."""
 LOOK_AGAIN_MS = 1_000
 LAGGING_LOOK_MS = 5_000
+WAITING_SHARE = 0.5
+"""After how much more of the time that it has lagged, something whose way has not come to it is looked at again."""
+WAITING_LOOK_MS_MAX = 60_000
 OPEN_LOOK_MS = 30_000
 """How often a finding that could not be put right is looked at, and tried, again."""
 
@@ -50,6 +56,8 @@ class Suspect(msgspec.Struct):
     sightings: int = 1
     mark: int | None = None
     finding: Finding | None = None
+    lags: bool = False
+    """Whether it was remembered as something that lags: as an open finding it may become another fault."""
 
 
 class Noted(NamedTuple):
@@ -60,16 +68,24 @@ class Noted(NamedTuple):
 
 
 class Suspicions:
-    """All suspects, at most `suspects_max`. `shed` counts those for which there was no room, `open` the findings among
-    them that have not been put right.
+    """All suspects, at most `suspects_max`, of which `lagging_max` may lag in a place. `shed` counts those for which
+    there was no room and that their way does not explain, `open` the findings that have not been put right.
 
     `stale_after_ms` says of a place how long something may be stuck there.
     """
 
-    def __init__(self, stale_after_ms: Callable[[str], float], *, suspects_max: int = SUSPECTS_MAX) -> None:
+    def __init__(
+        self,
+        stale_after_ms: Callable[[str], float],
+        *,
+        suspects_max: int = SUSPECTS_MAX,
+        lagging_max: int = LAGGING_MAX,
+    ) -> None:
         self._stale_after_ms = stale_after_ms
         self._suspects_max = suspects_max
+        self._lagging_max = lagging_max
         self._players: dict[str, dict[_Name, Suspect]] = {}
+        self._lagging: Counter[str] = Counter()
         self._count = 0
         self.open = 0
         self.shed = 0
@@ -86,15 +102,22 @@ class Suspicions:
         differences: Sequence[Difference],
         ways: Mapping[str, Way],
         now: int,
+        away: Collection[str] | None = None,
     ) -> Noted:
-        """Take in a look at all of some players in some places. What is not among the differences is not there now."""
+        """Take in a look at all of some players in some places. What is not among the differences is not there now.
+
+        `away` are the places that could not be looked at; those that are neither there nor away are no more. Unless it
+        is told, all others are away.
+        """
         noted = Noted([], [])
         seen: dict[str, dict[_Name, Difference]] = {player_id: {} for player_id in players}
         for difference in differences:
             seen[difference.key.player_id][difference.place, difference.key] = difference
         for player_id, found in seen.items():
             suspects = self._players.get(player_id, {})
-            for name in [name for name in suspects if name not in found and name[0] in places]:
+            for name in [name for name in suspects if name not in found]:
+                if name[0] not in places and (away is None or name[0] in away):
+                    continue
                 gone = self._drop(player_id, name)
                 if gone.finding is not None:
                     noted.gone.append(gone.finding)
@@ -128,20 +151,21 @@ class Suspicions:
     def _see(self, player_id: str, name: _Name, difference: Difference, way: Way | None, now: int) -> None:
         suspect = self._players.get(player_id, {}).get(name)
         if suspect is None:
-            if self._count >= self._suspects_max:
+            is_explained = difference.kind is Kind.LAGGING and way is not None and way.passed < way.head
+            if self._has_room(difference):
+                self._put(player_id, name, _suspect(difference, way, now))
+            elif not is_explained:  # and what is explained will be met again, if it stays
                 self.shed += 1
-                return
-            self._players.setdefault(player_id, {})[name] = _suspect(difference, way, now)
-            self._count += 1
         elif suspect.finding is not None:
             suspect.difference = difference  # perhaps another fault: the finding stays open until there is none
         elif _same(suspect.difference, difference):
             suspect.difference = difference
             if now - suspect.seen_at >= SIGHTINGS_APART_MS:
                 suspect.sightings, suspect.seen_at = suspect.sightings + 1, now
-            suspect.look_at = now + self._pause(suspect, now)
+            suspect.look_at = now + self._pause(suspect, way, now)
         else:
-            self._players[player_id][name] = _suspect(difference, way, now)
+            self._drop(player_id, name)
+            self._put(player_id, name, _suspect(difference, way, now))
 
     def _is_due(self, suspect: Suspect, way: Way | None, now: int) -> bool:
         """Whether it is to be put right now."""
@@ -150,16 +174,25 @@ class Suspicions:
         if suspect.difference.kind is not Kind.LAGGING:
             return suspect.sightings >= SIGHTINGS_MIN
         stuck = now - suspect.first_seen_at >= self._stale_after_ms(suspect.difference.place)
-        passed = way is None or suspect.mark is None or way.passed >= suspect.mark
-        return stuck and passed and suspect.sightings >= SIGHTINGS_MIN
+        return stuck and _has_passed(suspect, way) and suspect.sightings >= SIGHTINGS_MIN
 
-    def _pause(self, suspect: Suspect, now: int) -> int:
+    def _pause(self, suspect: Suspect, way: Way | None, now: int) -> int:
         if suspect.difference.kind is not Kind.LAGGING:
             return LOOK_AGAIN_MS
-        left = suspect.first_seen_at + self._stale_after_ms(suspect.difference.place) - now
-        if left <= 0 and suspect.sightings >= SIGHTINGS_MIN:  # the way has still to pass it, and nothing else
-            return LAGGING_LOOK_MS
+        lags_for = now - suspect.first_seen_at
+        left = self._stale_after_ms(suspect.difference.place) - lags_for
+        if suspect.sightings >= SIGHTINGS_MIN and not _has_passed(suspect, way):
+            return int(min(max(WAITING_SHARE * lags_for, LAGGING_LOOK_MS), WAITING_LOOK_MS_MAX))
         return int(max(LOOK_AGAIN_MS, min(LAGGING_LOOK_MS, left)))
+
+    def _has_room(self, difference: Difference) -> bool:
+        may_lag = difference.kind is not Kind.LAGGING or self._lagging[difference.place] < self._lagging_max
+        return may_lag and self._count < self._suspects_max
+
+    def _put(self, player_id: str, name: _Name, suspect: Suspect) -> None:
+        self._players.setdefault(player_id, {})[name] = suspect
+        self._count += 1
+        self._lagging[name[0]] += suspect.lags
 
     def _drop(self, player_id: str, name: _Name) -> Suspect:
         suspects = self._players[player_id]
@@ -167,6 +200,7 @@ class Suspicions:
         if not suspects:
             del self._players[player_id]
         self._count -= 1
+        self._lagging[name[0]] -= suspect.lags
         self.open -= suspect.finding is not None
         return suspect
 
@@ -179,7 +213,12 @@ def kind_when_confirmed(difference: Difference) -> Kind:
 
 
 def _suspect(difference: Difference, way: Way | None, now: int) -> Suspect:
-    return Suspect(difference, now, now + LOOK_AGAIN_MS, now, mark=way.head if way else None)
+    lags = difference.kind is Kind.LAGGING
+    return Suspect(difference, now, now + LOOK_AGAIN_MS, now, mark=way.head if way else None, lags=lags)
+
+
+def _has_passed(suspect: Suspect, way: Way | None) -> bool:
+    return way is None or suspect.mark is None or way.passed >= suspect.mark
 
 
 def _same(one: Difference, other: Difference) -> bool:

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from random import Random
 
+import structlog
+
 from playerstate.core.answers import StageStats, VerificationStats
 from playerstate.core.findings import CACHE, STORE
 from playerstate.core.model import Stage
 from playerstate.core.rechecks import Check, Rechecks
 from playerstate.core.version_vector import format_vector
 from playerstate.core.wire import read_row_head
-from playerstate.errors import InvariantViolated, NotNow
+from playerstate.errors import InvariantViolated, NotNow, PlayerStateError
 from playerstate.ports.clock import Clock
 from playerstate.ports.store import Change
 from playerstate.runtime.consumers import Report
@@ -32,6 +34,8 @@ SUSPECTS_AT_ONCE = 100
 SWEEP_KEYS = 100
 WALK_AGAIN_MS = 1_000
 """How long a walk waits for a part that does not answer."""
+
+log = structlog.get_logger(__name__)
 
 
 def monotonic_ms() -> int:
@@ -118,7 +122,9 @@ class VerifyConsumer:
     def _take_changes(self) -> int:
         """Take in the next changes, as many as may be; those beyond that, or that are gone already, are let go."""
         head = self._parts.changes.head()
-        if self._position is None or self._position > head:  # a beginning, or another file
+        if self._position is None:
+            self._position = min(self._parts.checkpoints.load("project"), head)  # others have still to see the rest
+        elif self._position > head:  # another file
             self._position = head
         if head - self._position > BEHIND_MAX:
             self._skipped += head - self._position - BEHIND_MAX
@@ -188,4 +194,20 @@ class VerifyConsumer:
     def _look(self, players: Sequence[str] | dict[str, None]) -> None:
         some = list(players)
         for start in range(0, len(some), PLAYERS_AT_ONCE):
-            self.inquiry.look(some[start : start + PLAYERS_AT_ONCE], self._now_ms())
+            part = some[start : start + PLAYERS_AT_ONCE]
+            if not self._could_look(part) and len(part) > 1:
+                for player_id in part:
+                    self._could_look([player_id])
+
+    def _could_look(self, players: Sequence[str]) -> bool:
+        """Look at players. Something that nobody thought of may lie at one, and nobody else has to wait for that."""
+        try:
+            self.inquiry.look(players, self._now_ms())
+        except PlayerStateError:
+            raise
+        except Exception as exc:
+            log.exception("players could not be compared", count=len(players))
+            if len(players) == 1:
+                self.inquiry.not_checked[f"a player could not be compared ({type(exc).__name__})"] += 1
+            return False
+        return True

@@ -74,7 +74,7 @@ class Inquiry:
         look = self._verify.look(players)
         self.compared.update(look.compared)
         self.not_checked.update(look.not_checked)
-        noted = self.suspicions.note(players, look.compared, look.differences, look.ways, now)
+        noted = self.suspicions.note(players, look.compared, look.differences, look.ways, now, look.away)
         found = [self._confirm(suspect, now) for suspect in noted.confirmed]
         self._record([*found, *self._gone(noted)])
         return look, found

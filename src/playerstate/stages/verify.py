@@ -73,7 +73,7 @@ class Linked:
 class Look(NamedTuple):
     """A look at some players: differences, how many keys were compared by place, and why how many were not.
 
-    `ways` say how far the places have come; a place that is not in `compared` could not be looked at.
+    `ways` say how far the places have come; those that are `away` could not be looked at.
     """
 
     players: Sequence[str]
@@ -81,6 +81,7 @@ class Look(NamedTuple):
     compared: Counter[str]
     not_checked: Counter[str]
     ways: dict[str, Way]
+    away: set[str]
 
 
 class Verify:
@@ -100,7 +101,7 @@ class Verify:
 
     def look(self, players: Sequence[str]) -> Look:
         """Compare everything of some players. Raises `NotNow` if the store does not answer; other parts may be away."""
-        look = Look(players, [], Counter(), Counter(), {})
+        look = Look(players, [], Counter(), Counter(), {}, set())
         parts = self._parts
         passed = {CACHE: parts.checkpoints.load("project")}  # before what came that way is read
         if parts.linked is not None:
@@ -117,6 +118,7 @@ class Verify:
                     passed[place] = carried
         for region in parts.cut_off():
             look.not_checked[f"{copies_in(region)} is cut off"] += len(players)
+            look.away.add(copies_in(region))
         for at, player_id in enumerate(players):
             of_copies = {
                 place: {name: copy_of(body) for name, body in held[at].items()} for place, held in copies.items()
@@ -128,14 +130,14 @@ class Verify:
 
     def _ask(self, look: Look, place: str, ask: Callable[[], T]) -> T | None:
         try:
-            answer = ask()
+            return ask()
         except NotNow:
-            look.not_checked[f"{place} does not answer"] += len(look.players)
-            return None
+            why = "does not answer"
         except InvariantViolated:  # its own region stops for that
-            look.not_checked[f"{place} cannot be read"] += len(look.players)
-            return None
-        return answer
+            why = "cannot be read"
+        look.not_checked[f"{place} {why}"] += len(look.players)
+        look.away.add(place)
+        return None
 
     def _compare(
         self,

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import redis
 
-from playerstate.core.findings import Finding
+from playerstate.core.findings import Finding, Kind
 from playerstate.core.model import Key
 from playerstate.node import Node
 from playerstate.regions import Regions, set_way
 from playerstate.runtime.collector import calm_collector
 from playerstate.settings import FILE as SETTINGS_FILE
+from playerstate.settings import Verification
 from playerstate.trials.load import Load
 from playerstate.trials.planting import Ground, Plant, key_of, plants, preparations
-from playerstate.trials.vigil_report import Planted, VigilOptions, VigilReport, report_of
+from playerstate.trials.vigil_report import FOUND_WITHIN_S, Planted, VigilOptions, VigilReport, report_of
 from playerstate.workload.settling import drain
 
 PREPARE_S = 120.0
@@ -109,7 +110,9 @@ def _part(regions: Regions | None, options: VigilOptions, passed_s: float) -> No
 def _plant(ground: Ground, plant: Plant, player_id: str) -> Planted:
     key = key_of(plant, player_id)
     plant.make(ground, player_id)
-    return Planted(plant.name, plant.place, plant.kind, str(key), time.time_ns() // 1_000_000)
+    is_stuck = plant.kind in (Kind.STALE, Kind.MISSING)
+    limit_s = FOUND_WITHIN_S + (Verification().stale_after_s(plant.place) if is_stuck else 0)
+    return Planted(plant.name, plant.place, plant.kind, str(key), time.time_ns() // 1_000_000, limit_s)
 
 
 def _match(planted: list[Planted], nodes: list[Node]) -> list[Finding]:

@@ -7,10 +7,16 @@ from collections.abc import Sequence
 import msgspec
 
 from playerstate.core.answers import Stats, VerificationStats
-from playerstate.core.findings import Finding, Repair
+from playerstate.core.findings import CACHE, GRAPH, STORE, Finding, Repair
 from playerstate.core.rechecks import nines
 from playerstate.node import Node
 from playerstate.runtime.freshness import quantile
+
+FOUND_WITHIN_S = 60.0
+"""How soon what is planted has to be found; where something older is planted, once it counts as stuck."""
+
+
+EVERYWHERE = {STORE, CACHE, GRAPH}
 
 
 class VigilOptions(msgspec.Struct, frozen=True):
@@ -30,13 +36,17 @@ class VigilOptions(msgspec.Struct, frozen=True):
 
 
 class Planted(msgspec.Struct):
-    """One disagreement that was planted, and the finding that it came to; times are in seconds since then."""
+    """One disagreement that was planted, and the finding that it came to; times are in seconds since then.
+
+    It has to be found within `limit_s`.
+    """
 
     name: str
     place: str
     kind: str
     key: str
     planted_at: int
+    limit_s: float = FOUND_WITHIN_S
     found_as: str = ""
     found_after_s: float | None = None
     repair: str = ""
@@ -44,8 +54,9 @@ class Planted(msgspec.Struct):
 
     @property
     def ok(self) -> bool:
-        """Whether it was found, called what it is, and put right."""
-        return self.found_as == f"{self.place}:{self.kind}" and self.repair == Repair.REPAIRED
+        """Whether it was found in time, called what it is, and put right."""
+        in_time = self.found_after_s is not None and self.found_after_s <= self.limit_s
+        return in_time and self.found_as == f"{self.place}:{self.kind}" and self.repair == Repair.REPAIRED
 
 
 class VigilReport(msgspec.Struct):
@@ -68,8 +79,20 @@ class VigilReport(msgspec.Struct):
 
     @property
     def ok(self) -> bool:
-        """Whether what was planted was found and put right, nothing else was found, and all agrees at the end."""
-        return self.agrees and not self.unexpected and all(one.ok for one in self.planted)
+        """Whether what was planted was found and put right, nothing else was found, and all agrees at the end.
+
+        Nothing is found either by whoever does not look, so all places must have been compared in every region.
+        """
+        others = len(self.verification) - 1
+        looked = all(
+            seen.changes_checked and _places(seen) >= EVERYWHERE and len(_places(seen)) == len(EVERYWHERE) + others
+            for seen in self.verification.values()
+        )
+        return looked and self.agrees and not self.unexpected and all(one.ok for one in self.planted)
+
+
+def _places(seen: VerificationStats) -> set[str]:
+    return {place for place, n in seen.keys_compared.items() if n}
 
 
 def report_of(

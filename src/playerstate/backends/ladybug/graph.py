@@ -194,7 +194,7 @@ class LadybugGraph:
 
     def _synced(self, keys: Sequence[Key]) -> dict[Key, _Synced]:
         rows = self._database.run(query("synced"), {"ids": [synced_id(key) for key in keys]})
-        return {key_of(vertex): _Synced(total, Edge(label, kind)) for vertex, total, label, kind in rows}
+        return {key_of(vertex): _Synced(total or 0, Edge(label, kind)) for vertex, total, label, kind in rows}
 
     def _targets_of(self, key: Key, edge: Edge) -> set[str]:
         rows = self._database.run(

@@ -10,11 +10,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from random import Random
+from typing import Any
 
+import structlog
 from msgspec import Raw
 
 from playerstate.backends.valkey import scripts
-from playerstate.backends.valkey.connections import Argument, Connections
+from playerstate.backends.valkey.connections import Argument, Connections, WrongType
 from playerstate.backends.valkey.scripts import Script
 from playerstate.backends.valkey.watch import watch
 from playerstate.core.model import Key, View
@@ -35,6 +37,8 @@ _UNWRITTEN = Raw(b"null")
 
 MARKER_KEY = "playerstate:marker"
 """Under which a cache says whose it is."""
+
+log = structlog.get_logger(__name__)
 
 
 class ValkeyCache:
@@ -76,7 +80,7 @@ class ValkeyCache:
         """Replace, or delete for None, what was found to be wrong, if it still has exactly this version."""
         replacement = () if view is None else (view.version, bytes(view.value))
         wrong = _bytes(key.state_key), _bytes(version)
-        return bool(self._connections.run(scripts.REPAIR, 1, hash_of(key.player_id), *wrong, *replacement))
+        return bool(self._run(scripts.REPAIR, [hash_of(key.player_id)], *wrong, *replacement))
 
     def versions(self, keys: Sequence[Key]) -> list[str | None]:
         """At which version each key is held: None for a miss, "" for one that is claimed to be unwritten."""
@@ -84,7 +88,7 @@ class ValkeyCache:
         for start in range(0, len(keys), LOOKED_AT_ONCE):
             some = keys[start : start + LOOKED_AT_ONCE]
             names = [f"player:{{{player_id}}}" for player_id, _ in some]
-            answers = self._connections.run(scripts.VERSIONS, len(names), *names, *[key.state_key for key in some])
+            answers = self._run(scripts.VERSIONS, names, *[key.state_key for key in some])
             found += [None if answer is None else answer.decode("utf-8", "replace") for answer in answers]
         return found
 
@@ -93,7 +97,7 @@ class ValkeyCache:
         return [self._inspect(player_id) for player_id in player_ids]
 
     def _inspect(self, player_id: str) -> Inspected:
-        flat: list[bytes] = self._connections.call("HGETALL", hash_of(player_id))
+        flat: list[bytes] = self._call("HGETALL", hash_of(player_id))
         fields = {_text(name): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
         complete = fields.pop("#complete", None) is not None
         fields.pop("#fill", None)
@@ -106,7 +110,7 @@ class ValkeyCache:
     def get(self, key: Key) -> View | None:
         """The view, None for a miss; a key known to be unwritten has the version "" and the value null."""
         player_id, state_key = key
-        value, version, complete = self._connections.call(
+        value, version, complete = self._call(
             "HMGET", f"player:{{{player_id}}}", state_key, f"{state_key}#v", "#complete"
         )
         if version is not None and value is not None:
@@ -117,7 +121,7 @@ class ValkeyCache:
 
     def get_player(self, player_id: str) -> CachedPlayer:
         """Everything that the cache holds of a player."""
-        flat: list[bytes] = self._connections.call("HGETALL", hash_of(player_id))
+        flat: list[bytes] = self._call("HGETALL", hash_of(player_id))
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         views: dict[str, View] = {}
         for field, version in fields.items():
@@ -129,7 +133,7 @@ class ValkeyCache:
 
     def begin_fill(self, player_id: str) -> str:
         """Announce a fill, before the store is read. Returns the token that `fill` needs."""
-        token: bytes = self._connections.run(scripts.BEGIN_FILL, 1, hash_of(player_id), secrets.token_hex(8))
+        token: bytes = self._run(scripts.BEGIN_FILL, [hash_of(player_id)], secrets.token_hex(8))
         return token.decode()
 
     def fill(self, player_id: str, views: Sequence[View], token: str) -> None:
@@ -137,7 +141,7 @@ class ValkeyCache:
         *earlier, last = batches(views) or [()]
         for batch in earlier:
             self._write(scripts.PUT, batch)
-        self._connections.run(scripts.FILL, 1, hash_of(player_id), token, *_triples(last))
+        self._run(scripts.FILL, [hash_of(player_id)], token, *_triples(last))
 
     def watch(self, player_id: str, *, timeout_s: float) -> Iterator[View | None]:
         """Views of the player as they are written; None whenever `timeout_s` passes without one."""
@@ -165,8 +169,31 @@ class ValkeyCache:
 
     def _write(self, script: Script, views: Sequence[View]) -> bytes:
         hashes = [f"player:{{{view.player_id}}}" for view in views]
-        written: bytes = self._connections.run(script, len(hashes), *hashes, *_triples(views))
+        written: bytes = self._run(script, hashes, *_triples(views))
         return written
+
+    def _call(self, command: str, name: str, *arguments: Argument) -> Any:
+        """A command on a player's hash."""
+        try:
+            return self._connections.call(command, name, *arguments)
+        except WrongType:
+            self._forget_what_is_no_hash([name])
+            return self._connections.call(command, name, *arguments)
+
+    def _run(self, script: Script, names: Sequence[str], *arguments: Argument) -> Any:
+        """A script on players' hashes."""
+        try:
+            return self._connections.run(script, len(names), *names, *arguments)
+        except WrongType:
+            self._forget_what_is_no_hash(names)
+            return self._connections.run(script, len(names), *names, *arguments)
+
+    def _forget_what_is_no_hash(self, names: Sequence[str]) -> None:
+        """Somebody else has put it there, and it would hold up everything. A player that is not cached is a miss."""
+        for name in dict.fromkeys(names):
+            if self._connections.call("TYPE", name) not in (b"hash", b"none"):
+                self._connections.call("UNLINK", name)
+                log.error("the cache held something that is no player's hash; it was deleted")
 
     def _scan(self, cursor: str, count: int) -> tuple[list[bytes], str]:
         after, names = self._connections.call("SCAN", cursor or "0", "MATCH", "player:{*}", "COUNT", count)

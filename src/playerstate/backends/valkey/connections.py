@@ -53,6 +53,10 @@ class Connection(Protocol):
         """The next reply. Raises the error that was answered."""
 
 
+class WrongType(Unavailable):
+    """A key is there, and is of another type than the command is for."""
+
+
 class Connections:
     """A stack of idle connections to one server. Errors of the driver leave it as `Unavailable`."""
 
@@ -80,7 +84,7 @@ class Connections:
         try:
             return self._call(command)
         except (redis.RedisError, OSError) as exc:
-            raise Unavailable(f"The cache does not answer as it should: {_words(exc)}") from exc
+            raise _unavailable(exc) from exc
 
     def run(self, script: Script, *arguments: Argument) -> Any:
         """Run a script that the server may not know yet. `arguments` begin with the number of keys."""
@@ -90,7 +94,7 @@ class Connections:
             except NoScriptError:
                 return self._call(("EVAL", script.source, *arguments))
         except (redis.RedisError, OSError) as exc:
-            raise Unavailable(f"The cache does not answer as it should: {_words(exc)}") from exc
+            raise _unavailable(exc) from exc
 
     def open(self) -> Connection:
         """A new connection, which the caller has to disconnect. Raises the driver's errors."""
@@ -144,6 +148,11 @@ def _leave_to_the_parent() -> None:
 
 
 os.register_at_fork(after_in_child=_leave_to_the_parent)
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    kind = WrongType if str(error).startswith("WRONGTYPE") else Unavailable
+    return kind(f"The cache does not answer as it should: {_words(error)}")
 
 
 def _words(error: Exception) -> str:
