@@ -14,7 +14,7 @@ from playerstate.core.suspicions import (
     LOOK_AGAIN_MS,
     OPEN_LOOK_MS,
     SIGHTINGS_MIN,
-    WAITING_LOOK_MS_MAX,
+    WAITING_LOOK_MAX_MS,
     Noted,
     Suspicions,
     Way,
@@ -211,9 +211,9 @@ def test_what_waits_for_its_way_is_not_looked_at_all_the_time(eyes: Eyes) -> Non
             looks.append(eyes.now)
             eyes.see(lagging(), ways={CACHE: Way(0, 100)}, after_ms=0)
     pauses = [later - earlier for earlier, later in pairwise(looks)]
-    assert pauses[-1] == WAITING_LOOK_MS_MAX
+    assert pauses[-1] == WAITING_LOOK_MAX_MS
     assert len(looks) < 40
-    eyes.now += WAITING_LOOK_MS_MAX
+    eyes.now += WAITING_LOOK_MAX_MS
     assert len(eyes.see(lagging(), ways={CACHE: Way(100, 200)}).confirmed) == 1
 
 

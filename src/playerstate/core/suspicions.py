@@ -30,7 +30,7 @@ LOOK_AGAIN_MS = 1_000
 LAGGING_LOOK_MS = 5_000
 WAITING_SHARE = 0.5
 """After how much more of the time that it has lagged, something whose way has not come to it is looked at again."""
-WAITING_LOOK_MS_MAX = 60_000
+WAITING_LOOK_MAX_MS = 60_000
 OPEN_LOOK_MS = 30_000
 """How often a finding that could not be put right is looked at, and tried, again."""
 
@@ -182,7 +182,7 @@ class Suspicions:
         lags_for = now - suspect.first_seen_at
         left = self._stale_after_ms(suspect.difference.place) - lags_for
         if suspect.sightings >= SIGHTINGS_MIN and not _has_passed(suspect, way):
-            return int(min(max(WAITING_SHARE * lags_for, LAGGING_LOOK_MS), WAITING_LOOK_MS_MAX))
+            return int(min(max(WAITING_SHARE * lags_for, LAGGING_LOOK_MS), WAITING_LOOK_MAX_MS))
         return int(max(LOOK_AGAIN_MS, min(LAGGING_LOOK_MS, left)))
 
     def _has_room(self, difference: Difference) -> bool:
