@@ -198,7 +198,7 @@ def retainer(
 ) -> Retainer:
     """What enforces rules in the process of a crew."""
     clock = neighbourhood.clock if neighbourhood else SystemClock()
-    return Retainer(rules, lambda: settings().retention, RetentionClock(clock, parts.checkpoints, role))
+    return Retainer(rules, lambda: settings().retention, clock, RetentionClock(clock, parts.checkpoints, role))
 
 
 def consumers(

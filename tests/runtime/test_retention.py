@@ -54,7 +54,7 @@ class Node(NamedTuple):
 
         rules = rules_of_node(self.stream, self.checkpoints, self.letters, expire, MemoryFindings())
         rules += rules_of_follow(self.audit)
-        return Retainer(rules, lambda: wanted, self.clock)
+        return Retainer(rules, lambda: wanted, self.clock, self.clock)
 
     def accept(self, *ages: int, body: bytes | None = None) -> None:
         """Records that were accepted so long (ms) ago."""
@@ -314,7 +314,52 @@ def test_a_clock_that_is_set_back_is_believed() -> None:
     assert clock.now_ms() == NOW_MS - 90 * DAY
 
 
+def test_a_clock_that_was_not_set_for_a_moment_holds_up_nothing() -> None:
+    """A machine that starts in 1970 and then learns the time: it is as if nothing had been, at a first start too."""
+    times = Times()
+    times.wall.advance(-NOW_MS)
+    assert times.started().now_ms() == 0
+    times.wall.advance(NOW_MS)
+    assert times.started().now_ms() == NOW_MS
+
+
+def test_a_clock_that_was_far_behind_for_a_moment_holds_up_little() -> None:
+    """An hour takes an hour to make up for, however far it was behind."""
+    times = Times()
+    clock = times.started()
+    clock.now_ms()
+    times.wall.advance(-900 * DAY)
+    for _ in range(60):
+        times.passes(60_000)
+        assert clock.now_ms() == times.wall.now_ms()
+    times.wall.advance(900 * DAY)
+    assert times.wall.now_ms() - clock.now_ms() <= 26 * HOUR
+    for _ in range(65):
+        times.passes(60_000)
+        clock.now_ms()
+    assert clock.now_ms() == times.wall.now_ms()
+
+
+def test_a_clock_that_was_ahead_for_long_can_jump_ahead_again() -> None:
+    """What was believed while it was wrong is not believed for good."""
+    times = Times()
+    clock = times.started()
+    clock.now_ms()
+    for days in (300, -300):
+        times.wall.advance(days * DAY)
+        for _ in range(13 * 24):
+            times.passes(HOUR)
+            clock.now_ms()
+    assert clock.now_ms() == times.wall.now_ms()
+    times.wall.advance(300 * DAY)
+    assert times.wall.now_ms() - clock.now_ms() == 300 * DAY
+
+
 # -- the loop
+
+
+def keeper_of(rules: list[Rule]) -> Retainer:
+    return Retainer(rules, Retention, ManualClock(NOW_MS), ManualClock(NOW_MS - DAY))
 
 
 def test_a_rule_that_fails_stops_no_other_and_is_tried_again() -> None:
@@ -327,9 +372,10 @@ def test_a_rule_that_fails_stops_no_other_and_is_tried_again() -> None:
         return Ran(2)
 
     rules = [Rule("a", "a", failing), Rule("b", "b", lambda _, __: Ran(1))]
-    keeper = Retainer(rules, Retention, ManualClock(NOW_MS))
+    keeper = keeper_of(rules)
     keeper.look()
     assert (keeper.stats["a"].last_error, keeper.stats["b"].deleted) == ("the disk is full", 1)
+    assert keeper.stats["b"].last_run_at == NOW_MS, "by the wall clock, whatever is believed of it"
     fails[0] = False
     keeper.look()
     assert (keeper.stats["a"].last_error, keeper.stats["a"].deleted, keeper.stats["b"].deleted) == ("", 2, 2)
@@ -339,7 +385,7 @@ def test_a_rule_without_end_lets_the_others_have_their_turn(monkeypatch: pytest.
     """And can be stopped between two batches."""
     monkeypatch.setattr(retainer, "RUN_S_MAX", 0.01)
     rules = [Rule("endless", "", lambda _, __: Ran(1, more=True)), Rule("b", "", lambda _, __: Ran(1))]
-    keeper = Retainer(rules, Retention, ManualClock(NOW_MS))
+    keeper = keeper_of(rules)
     keeper.look()
     assert keeper.stats["endless"].deleted >= 1
     assert keeper.stats["b"].deleted == 1
