@@ -203,15 +203,15 @@ METRICS: Sequence[Metric] = (
     Metric("playerstate_worker_restarts_total", COUNTER, "restarts", (),
         "how often a worker has died and been started again", _one(lambda s: s.process.worker_restarts)),
     Metric("playerstate_untrimmed_seconds", GAUGE, "seconds", (),
-        "how long ago what every consumer has processed was last let go of", _one(lambda s: s.process.untrimmed_s)),
+        "how long ago the rule `stream` of retention was last enforced", _one(lambda s: s.process.untrimmed_s)),
     Metric("playerstate_retention_deleted_total", COUNTER, "items", ("rule",),
         "what was let go of, by rule of retention",
         _by(lambda s: {rule: ran.deleted for rule, ran in s.retention.items()})),
     Metric("playerstate_retention_last_run_timestamp_seconds", GAUGE, "seconds", ("rule",),
-        "when the rule ran last, since 1970; 0 before the first time",
+        "when the rule was last enforced, since 1970; 0 before the first time",
         _by(lambda s: {rule: ran.last_run_at / 1000 for rule, ran in s.retention.items()})),
     Metric("playerstate_retention_failing", GAUGE, "", ("rule",),
-        "1 where the rule could not be enforced when it ran last",
+        "1 where the rule could not be enforced when that was tried last",
         _by(lambda s: {rule: int(bool(ran.last_error)) for rule, ran in s.retention.items()})),
 )
 # fmt: on

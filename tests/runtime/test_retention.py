@@ -245,6 +245,25 @@ def test_changes_are_kept_for_so_long(node: Node, projected: int, carried: int |
     assert report.retention["changes"].deleted == kept - 1
 
 
+def test_changes_that_could_not_be_let_go_of_do_not_count_as_such(node: Node) -> None:
+    """Or no alarm would ever fire over them."""
+    fails = [True]
+
+    def old() -> int:
+        if fails[0]:
+            raise Unavailable("the disk is full")
+        return 0
+
+    apply: Any = Idle()
+    consumer = ApplyConsumer(node.stream, node.checkpoints, apply, node.store.changes, old_changes=old)
+    with pytest.raises(Unavailable):
+        consumer.step()
+    assert consumer.trimmed.last_run_at == 0
+    fails[0] = False
+    consumer.step()
+    assert consumer.trimmed.last_run_at > 0
+
+
 # -- clocks
 
 
@@ -362,23 +381,24 @@ def keeper_of(rules: list[Rule]) -> Retainer:
     return Retainer(rules, Retention, ManualClock(NOW_MS), ManualClock(NOW_MS - DAY))
 
 
-def test_a_rule_that_fails_stops_no_other_and_is_tried_again() -> None:
-    """What went wrong is said until it goes right."""
+@pytest.mark.parametrize("error", [Unavailable("the disk is full"), ValueError("the disk is full")])
+def test_a_rule_that_fails_stops_no_other_and_is_tried_again(error: Exception) -> None:
+    """Whatever went wrong is said until it goes right, and the rule does not count as enforced."""
     fails = [True]
 
     def failing(_: Retention, __: int) -> Ran:
         if fails[0]:
-            raise Unavailable("the disk is full")
+            raise error
         return Ran(2)
 
-    rules = [Rule("a", "a", failing), Rule("b", "b", lambda _, __: Ran(1))]
-    keeper = keeper_of(rules)
+    keeper = keeper_of([Rule("a", "a", failing), Rule("b", "b", lambda _, __: Ran(1))])
     keeper.look()
-    assert (keeper.stats["a"].last_error, keeper.stats["b"].deleted) == ("the disk is full", 1)
-    assert keeper.stats["b"].last_run_at == NOW_MS, "by the wall clock, whatever is believed of it"
+    a, b = keeper.stats["a"], keeper.stats["b"]
+    assert ("the disk is full" in a.last_error, a.last_run_at) == (True, 0)
+    assert (b.deleted, b.last_run_at) == (1, NOW_MS), "by the wall clock, whatever is believed of it"
     fails[0] = False
     keeper.look()
-    assert (keeper.stats["a"].last_error, keeper.stats["a"].deleted, keeper.stats["b"].deleted) == ("", 2, 2)
+    assert (a.last_error, a.deleted, a.last_run_at, b.deleted) == ("", 2, NOW_MS, 2)
 
 
 def test_a_rule_without_end_lets_the_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,9 +263,9 @@ RULES = (
         "not_trimmed",
         "untrimmed_s",
         WARNING,
-        _of_node(lambda seen: seen.now.process.untrimmed_s),
-        "what every consumer has processed has not been let go of for {value} s, so the files grow",
-        "Look in the log for why: `the supervisor tries again`",
+        lambda seen: seen.untrimmed_s,
+        "what retention's rule `{subject}` lets go of has stayed for {value} s, so the files grow",
+        "Look in the log for why: `retention tries again`; of `changes` at the last error of `apply` in the status",
     ),
 )
 """Every alarm that there is."""

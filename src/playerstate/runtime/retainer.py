@@ -104,10 +104,13 @@ class Retainer:
             except PlayerStateError as exc:
                 stats.last_error = described(exc)
                 log.warning("retention tries again", rule=rule.name, error=described(exc))
+            except Exception as exc:
+                stats.last_error = repr(exc)
+                log.exception("retention met a fault; it tries again", rule=rule.name)
             else:
                 stats.last_error = ""
+                stats.last_run_at = self._clock.now_ms()
                 self._ran_at_s[rule.name] = time.monotonic()
-            stats.last_run_at = self._clock.now_ms()
 
     def idle_s(self, rule: str) -> float:
         """How long ago a rule was last enforced."""
