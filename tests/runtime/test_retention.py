@@ -28,8 +28,9 @@ from playerstate.errors import Unavailable
 from playerstate.ports.stream import NewRecord
 from playerstate.runtime import consumers, retainer, retention
 from playerstate.runtime.consumers import ApplyConsumer
+from playerstate.runtime.old_changes import OldChanges
 from playerstate.runtime.retainer import Retainer, RetentionClock
-from playerstate.runtime.retention import OldChanges, Ran, Rule, rules_of_follow, rules_of_node
+from playerstate.runtime.retention import Ran, Rule, rules_of_follow, rules_of_node
 from playerstate.settings import Retention
 from playerstate.stages.apply import Applied
 
@@ -231,7 +232,7 @@ def test_changes_are_kept_for_so_long(node: Node, projected: int, carried: int |
         assert node.store.commit([[write(Key("bob", f"k{n}"), 1, region="us-east-1")]]) == [True]
     node.checkpoints.save("project", projected)
     node.clock.advance(25 * HOUR)
-    old = OldChanges(node.store.changes, "eu-west-1", Retention, node.clock).up_to
+    old = OldChanges(node.store.changes, "eu-west-1", Retention, node.clock, node.checkpoints).up_to
     carried_to = None if carried is None else (lambda: carried)
     apply: Any = Idle()
     consumer = ApplyConsumer(
