@@ -182,7 +182,7 @@ METRICS: Sequence[Metric] = (
     Metric("playerstate_verification_sweep_seconds", GAUGE, "seconds", (),
         "how long the last one took", _one(lambda s: s.verification.sweep_s)),
     Metric("playerstate_findings_total", COUNTER, "findings", ("place", "kind"),
-        "findings that were confirmed: `stale`, `missing`, `diverged`, `orphan`, `ahead`",
+        "findings that were confirmed: `stale`, `missing`, `diverged`, `orphan`, `ahead`, `overspent`",
         _by_two(lambda s: s.verification.findings, last=True)),
     Metric("playerstate_findings_open", GAUGE, "findings", (),
         "findings that have not been put right", _one(lambda s: s.verification.open)),
