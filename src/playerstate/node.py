@@ -11,7 +11,6 @@ Everything that must survive is in the folder. Whatever is killed, the next star
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +24,7 @@ from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.core.answers import StageStats, Stats
 from playerstate.core.model import Stage
 from playerstate.deployment import Deployment
-from playerstate.errors import PlayerStateError, StartRefused, Unavailable, described
+from playerstate.errors import StartRefused, Unavailable, described
 from playerstate.folder import FOLDER_FILE, DataFolder, read_about
 from playerstate.neighbourhood import Neighbourhood, is_regional
 from playerstate.runtime.alarming import Alarming
@@ -36,6 +35,7 @@ from playerstate.runtime.logs import log_to_stderr
 from playerstate.runtime.retainer import Retainer
 from playerstate.runtime.retention import rules_of_follow, rules_of_node
 from playerstate.runtime.socket_server import SocketServer
+from playerstate.runtime.supervisor import Duty, Supervisor
 from playerstate.runtime.vitals import Vitals
 from playerstate.service import Parts, Service
 from playerstate.settings import SettingsFile, thresholds
@@ -44,7 +44,6 @@ from playerstate.stages.history import NOBODY
 from playerstate.wiring import FolderParts, consumers, retainer, verified, verify_once
 from playerstate.workers import CrewHandle, WorkerProcess
 
-SUPERVISE_EVERY_S = 0.25
 COLLECT_EVERY_S = 5.0
 SEQUENCES_PER_RECORD = 2**16
 
@@ -70,7 +69,6 @@ class Node:
     def __init__(self, path: Path, *, schema_text: str | None = None, options: Options | None = None) -> None:
         log_to_stderr()
         options = options or Options()
-        self._closing = threading.Event()
         with contextlib.ExitStack() as opened:
             deployment = Deployment.around(path)
             region = _region_of(deployment, path, options.region)
@@ -122,9 +120,9 @@ class Node:
         """Start what judges, restarts, puts aside, and lets go of what is too old."""
         self._alarming = Alarming(self._figures, lambda: thresholds(self._settings.current()), self._clock)
         self._alarming.look()
-        self._supervisor = threading.Thread(target=self._supervise, name="playerstate-supervisor", daemon=True)
+        self._supervisor = Supervisor(self._duties())
         self._supervisor.start()
-        opened.callback(self._stop_supervisor)
+        opened.callback(self._supervisor.stop)
         self._keeping.start()
         opened.callback(self._keeping.stop)
 
@@ -138,11 +136,12 @@ class Node:
 
     @property
     def alive(self) -> bool:
-        """Whether every stage still runs. One that met a broken promise does not, and says so in its stats.
+        """Whether every stage still runs, and what would restart it.
 
-        Nor does one whose region has been retired.
+        A stage that met a broken promise does not, and says so in its stats. Nor does one whose region was retired.
         """
-        return all(crew.report().alive for crew in self._crews.values()) and not self.retired
+        stages = all(crew.report().alive for crew in self._crews.values())
+        return stages and self._supervisor.well and not self.retired
 
     @property
     def retired(self) -> bool:
@@ -286,23 +285,19 @@ class Node:
             follow = threads(Role.FOLLOW, link.wake)
             threads(Role.APPLY, follow.wake)
 
-    def _supervise(self) -> None:
+    def _duties(self) -> list[Duty]:
         """Restart what has died, put aside what no consumer could take, and judge the alarms."""
-        since_looked = 0.0
-        while not self._closing.wait(SUPERVISE_EVERY_S):
-            since_looked += SUPERVISE_EVERY_S
-            try:
-                if self._valkey is not None and self._valkey.ensure_running():
-                    self._vitals.cache_restarts += 1
-                    log.warning("the cache had died and was started again")
-                for crew in self._crews.values():
-                    crew.ensure_running()
-                if since_looked >= COLLECT_EVERY_S:
-                    since_looked = 0.0
-                    self._collect_dead_messages()
-            except PlayerStateError as exc:
-                log.warning("the supervisor tries again", error=described(exc))
-            self._alarming.look()
+        return [
+            Duty("cache", self._restart_cache),
+            *[Duty(role, crew.ensure_running) for role, crew in self._crews.items()],
+            Duty("dead_messages", self._collect_dead_messages, COLLECT_EVERY_S),
+            Duty("alarms", self._alarming.look),
+        ]
+
+    def _restart_cache(self) -> None:
+        if self._valkey is not None and self._valkey.ensure_running():
+            self._vitals.cache_restarts += 1
+            log.warning("the cache had died and was started again")
 
     def _claim_cache(self, marker: str) -> None:
         """Refuse a cache that shows another folder's state. One that is away can be claimed at the next start."""
@@ -328,10 +323,6 @@ class Node:
                     [dead_message(name, body, "too_many_attempts", reason, self._clock.now_ms()) for body in bodies]
                 )
                 queue.forget_dead(len(bodies))
-
-    def _stop_supervisor(self) -> None:
-        self._closing.set()
-        self._supervisor.join()
 
 
 def _region_of(deployment: Deployment | None, path: Path, wanted: str | None) -> str | None:

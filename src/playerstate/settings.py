@@ -71,8 +71,8 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream_hours: Annotated[float, Meta(gt=0, le=876_000)] = 24.0
 
 
-Threshold: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
-"""Where an alarm fires; 0 switches it off."""
+Threshold: TypeAlias = Annotated[float, Meta(ge=0, le=1e18)]
+"""Where an alarm fires; 0 switches it off, and not infinity, which can hardly be meant."""
 
 
 class Alarms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,9 +121,13 @@ def parse_settings(text: str) -> Settings:
 
 
 def thresholds(settings: Settings) -> dict[str, float]:
-    """Where alarms fire, by name. What is switched off is not idle."""
-    alarms = settings.alarms if settings.verification.enabled else replace(settings.alarms, verification_idle_s=0)
-    return asdict(alarms)
+    """Where alarms fire, by name.
+
+    Verification that is switched off is not idle, and what it found last stays open only because nobody looks again.
+    """
+    if settings.verification.enabled:
+        return asdict(settings.alarms)
+    return asdict(replace(settings.alarms, verification_idle_s=0, findings_open=0))
 
 
 class SettingsFile:

@@ -34,9 +34,10 @@ from playerstate.runtime.consumers import (
     QueueConsumer,
 )
 from playerstate.runtime.crew import Role
+from playerstate.runtime.old_changes import OldChanges
 from playerstate.runtime.regional import ReplicateConsumer, ResolveConsumer
 from playerstate.runtime.retainer import Retainer, RetentionClock
-from playerstate.runtime.retention import OldChanges, Rule
+from playerstate.runtime.retention import Rule
 from playerstate.runtime.verifying import VerifyConsumer
 from playerstate.settings import Settings, Verification
 from playerstate.stages.apply import Apply
@@ -200,7 +201,7 @@ def retainer(
 ) -> Retainer:
     """What enforces rules in the process of a crew."""
     clock = neighbourhood.clock if neighbourhood else SystemClock()
-    return Retainer(rules, lambda: settings().retention, RetentionClock(clock, parts.checkpoints, role))
+    return Retainer(rules, lambda: settings().retention, clock, RetentionClock(clock, parts.checkpoints, role))
 
 
 def consumers(
@@ -229,7 +230,7 @@ def consumers(
             )
             stream, changes = parts.stream, parts.store.changes
             believed = RetentionClock(clock, parts.checkpoints, role)
-            old_changes = OldChanges(changes, region, lambda: settings().retention, believed).up_to
+            old_changes = OldChanges(changes, region, lambda: settings().retention, believed, parts.checkpoints).up_to
             if neighbourhood is None:
                 return [ApplyConsumer(stream, parts.checkpoints, apply, changes, old_changes=old_changes)]
             resolve = Resolve(schema, region, parts.store, clock, retired=neighbourhood.settled)

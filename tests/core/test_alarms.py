@@ -10,7 +10,16 @@ import msgspec
 import pytest
 
 from playerstate.core.alarms import Judge
-from playerstate.core.answers import AcceptStats, Alarm, ProcessStats, Severity, StageStats, Stats, VerificationStats
+from playerstate.core.answers import (
+    AcceptStats,
+    Alarm,
+    ProcessStats,
+    RetentionStats,
+    Severity,
+    StageStats,
+    Stats,
+    VerificationStats,
+)
 from playerstate.core.looks import KEPT_S, Looks
 from playerstate.core.rules import RULES, Rule
 from playerstate.settings import Alarms
@@ -76,7 +85,6 @@ COUNTS: dict[str, Callable[[int], Stats]] = {
     "clock_skew": lambda n: stats(accept=AcceptStats(senders_ahead_s=n)),
     "cache_restarted": lambda n: process(cache_restarts=n),
     "worker_restarted": lambda n: process(worker_restarts=n),
-    "not_trimmed": lambda n: process(untrimmed_s=n),
     "dead_letters_old": lambda n: stats(dead_letters_oldest_s=n * 86_400),
 }
 """Alarms that go by a number, and figures with that number in them."""
@@ -95,7 +103,7 @@ def test_an_alarm_fires_at_its_threshold_and_ends_below(name: str) -> None:
         assert (name in watched.names(make(number), for_s=waiting)) is fires, number
     for left in (make(0), make(threshold + 1)):
         watched.names(left, for_s=looks_back_s + int(rule.clear_s) + 5)
-    counted = name not in {"stage_behind", "findings_open", "dead_letters", "way_behind", "clock_skew", "not_trimmed",
+    counted = name not in {"stage_behind", "findings_open", "dead_letters", "way_behind", "clock_skew",
                            "dead_letters_old"}  # fmt: skip
     assert (name in watched.names(make(threshold + 1))) is not counted
     assert name not in watched.names(make(0), for_s=int(rule.clear_s) + 1)
@@ -112,16 +120,15 @@ def test_a_threshold_of_nothing_switches_an_alarm_off(name: str) -> None:
         links={"us": 10**6},
         accept=AcceptStats(senders_ahead_s=100.0),
         verification=VerificationStats(open=3, shed=10**5, findings={"cache:diverged": 1}),
-        process=ProcessStats(
-            disk_bytes=10**12, disk_free_bytes=1, cache_restarts=1, worker_restarts=1, untrimmed_s=10**4
-        ),
+        process=ProcessStats(disk_bytes=10**12, disk_free_bytes=1, cache_restarts=1, worker_restarts=1),
+        retention={"stream": RetentionStats()},
         outcomes={"refused:rights_elsewhere": 10**3},
         conflicts_resolved=10**4,
         dead_letters_oldest_s=10**7,
     )
     watched.names(stats(verification=VerificationStats(shed=1)))
     fired: set[str] = set()
-    for second in range(200):
+    for second in range(310):
         ill.stages["apply"].failures = second
         fired |= set(watched.names(ill))
     assert fired == RULE.keys() - {name}
@@ -184,6 +191,21 @@ def test_verification_that_has_stopped() -> None:
     assert watched.names(verification(keys_compared={"cache": 5}), for_s=120) == []
     assert watched.names(verification(keys_compared={"cache": 5}), for_s=2) == ["verification_idle"]
     assert watched.names(verification(keys_compared={"cache": 6})) == []
+
+
+def trims(**enforced_at: int) -> Stats:
+    return stats(retention={rule: RetentionStats(last_run_at=at) for rule, at in enforced_at.items()})
+
+
+@pytest.mark.parametrize("stays_at", [0, AT_MS])
+def test_a_rule_of_retention_that_is_not_enforced(stays_at: int) -> None:
+    """Each by itself, and whether it ever was or not; a clock that is set back is no failure."""
+    watched = Watched()
+    for second in range(301):
+        assert watched.names(trims(stream=AT_MS - 5 * (second // 5), history_days=stays_at)) == [] or second == 300
+    (alarm,) = watched.look(trims(stream=AT_MS + 1, history_days=stays_at))
+    assert (alarm.name, alarm.subject) == ("not_trimmed", "history_days")
+    assert watched.names(trims(stream=AT_MS + 1, history_days=AT_MS + 2)) == []
 
 
 @pytest.mark.parametrize(("free", "fires"), [(50_000_000_001, []), (50_000_000_000, ["disk_share"]),

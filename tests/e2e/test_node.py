@@ -14,6 +14,7 @@ import pytest
 import redis
 
 import playerstate
+from builders import letter
 from playerstate import node as node_module
 from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.client import find_node
@@ -24,7 +25,8 @@ from playerstate.errors import FolderInUse, InvalidUpdate, SchemaRefused, StartR
 from playerstate.folder import starter_schema
 from playerstate.node import Node, Options
 from playerstate.ports.stream import NewRecord
-from playerstate.runtime.crew import Role
+from playerstate.runtime.crew import Crew, Role
+from playerstate.runtime.supervisor import Supervisor
 from playerstate.worker import HALTED
 from playerstate.workers import WorkerProcess
 from waiting import wait_until
@@ -174,6 +176,21 @@ def test_a_killed_worker_comes_back_and_misses_nothing(node: Node, role: Role) -
     assert node.service.get(player, "gold").decoded() == 300
     assert sum(len(t.causes) for t in node.service.history(player, limit=1000).transitions) == 300
     assert node.alive
+
+
+def test_what_cannot_be_restarted_holds_up_no_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is out of memory starts no process; that is no news to the supervisor, and alarms are judged."""
+
+    def fails(_: Crew) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(Crew, "ensure_running", fails)
+    with Node(tmp_path / "data", options=THREADS) as node:
+        node.parts.dead_letters.put([letter("1")])
+        wait_until(lambda: bool(node.service.alarms()), "no alarm fires")
+        assert node.alive
+        monkeypatch.setattr(Supervisor, "well", False)
+        assert not node.alive
 
 
 def test_a_folder_resumes(tmp_path: Path) -> None:

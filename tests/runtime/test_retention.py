@@ -28,8 +28,9 @@ from playerstate.errors import Unavailable
 from playerstate.ports.stream import NewRecord
 from playerstate.runtime import consumers, retainer, retention
 from playerstate.runtime.consumers import ApplyConsumer
+from playerstate.runtime.old_changes import OldChanges
 from playerstate.runtime.retainer import Retainer, RetentionClock
-from playerstate.runtime.retention import OldChanges, Ran, Rule, rules_of_follow, rules_of_node
+from playerstate.runtime.retention import Ran, Rule, rules_of_follow, rules_of_node
 from playerstate.settings import Retention
 from playerstate.stages.apply import Applied
 
@@ -54,7 +55,7 @@ class Node(NamedTuple):
 
         rules = rules_of_node(self.stream, self.checkpoints, self.letters, expire, MemoryFindings())
         rules += rules_of_follow(self.audit)
-        return Retainer(rules, lambda: wanted, self.clock)
+        return Retainer(rules, lambda: wanted, self.clock, self.clock)
 
     def accept(self, *ages: int, body: bytes | None = None) -> None:
         """Records that were accepted so long (ms) ago."""
@@ -231,7 +232,7 @@ def test_changes_are_kept_for_so_long(node: Node, projected: int, carried: int |
         assert node.store.commit([[write(Key("bob", f"k{n}"), 1, region="us-east-1")]]) == [True]
     node.checkpoints.save("project", projected)
     node.clock.advance(25 * HOUR)
-    old = OldChanges(node.store.changes, "eu-west-1", Retention, node.clock).up_to
+    old = OldChanges(node.store.changes, "eu-west-1", Retention, node.clock, node.checkpoints).up_to
     carried_to = None if carried is None else (lambda: carried)
     apply: Any = Idle()
     consumer = ApplyConsumer(
@@ -243,6 +244,25 @@ def test_changes_are_kept_for_so_long(node: Node, projected: int, carried: int |
     report = consumers.Report()
     consumer.tell(report)
     assert report.retention["changes"].deleted == kept - 1
+
+
+def test_changes_that_could_not_be_let_go_of_do_not_count_as_such(node: Node) -> None:
+    """Or no alarm would ever fire over them."""
+    fails = [True]
+
+    def old() -> int:
+        if fails[0]:
+            raise Unavailable("the disk is full")
+        return 0
+
+    apply: Any = Idle()
+    consumer = ApplyConsumer(node.stream, node.checkpoints, apply, node.store.changes, old_changes=old)
+    with pytest.raises(Unavailable):
+        consumer.step()
+    assert consumer.trimmed.last_run_at == 0
+    fails[0] = False
+    consumer.step()
+    assert consumer.trimmed.last_run_at > 0
 
 
 # -- clocks
@@ -314,32 +334,79 @@ def test_a_clock_that_is_set_back_is_believed() -> None:
     assert clock.now_ms() == NOW_MS - 90 * DAY
 
 
+def test_a_clock_that_was_not_set_for_a_moment_holds_up_nothing() -> None:
+    """A machine that starts in 1970 and then learns the time: it is as if nothing had been, at a first start too."""
+    times = Times()
+    times.wall.advance(5_000 - NOW_MS)
+    assert times.started().now_ms() == 5_000
+    times.wall.advance(NOW_MS - 5_000)
+    assert times.started().now_ms() == NOW_MS
+
+
+def test_a_clock_that_was_far_behind_for_a_moment_holds_up_little() -> None:
+    """An hour takes an hour to make up for, however far it was behind."""
+    times = Times()
+    clock = times.started()
+    clock.now_ms()
+    times.wall.advance(-900 * DAY)
+    for _ in range(60):
+        times.passes(60_000)
+        assert clock.now_ms() == times.wall.now_ms()
+    times.wall.advance(900 * DAY)
+    assert times.wall.now_ms() - clock.now_ms() <= 26 * HOUR
+    for _ in range(65):
+        times.passes(60_000)
+        clock.now_ms()
+    assert clock.now_ms() == times.wall.now_ms()
+
+
+def test_a_clock_that_was_ahead_for_long_can_jump_ahead_again() -> None:
+    """What was believed while it was wrong is not believed for good."""
+    times = Times()
+    clock = times.started()
+    clock.now_ms()
+    for days in (300, -300):
+        times.wall.advance(days * DAY)
+        for _ in range(13 * 24):
+            times.passes(HOUR)
+            clock.now_ms()
+    assert clock.now_ms() == times.wall.now_ms()
+    times.wall.advance(300 * DAY)
+    assert times.wall.now_ms() - clock.now_ms() == 300 * DAY
+
+
 # -- the loop
 
 
-def test_a_rule_that_fails_stops_no_other_and_is_tried_again() -> None:
-    """What went wrong is said until it goes right."""
+def keeper_of(rules: list[Rule]) -> Retainer:
+    return Retainer(rules, Retention, ManualClock(NOW_MS), ManualClock(NOW_MS - DAY))
+
+
+@pytest.mark.parametrize("error", [Unavailable("the disk is full"), ValueError("the disk is full")])
+def test_a_rule_that_fails_stops_no_other_and_is_tried_again(error: Exception) -> None:
+    """Whatever went wrong is said until it goes right, and the rule does not count as enforced."""
     fails = [True]
 
     def failing(_: Retention, __: int) -> Ran:
         if fails[0]:
-            raise Unavailable("the disk is full")
+            raise error
         return Ran(2)
 
-    rules = [Rule("a", "a", failing), Rule("b", "b", lambda _, __: Ran(1))]
-    keeper = Retainer(rules, Retention, ManualClock(NOW_MS))
+    keeper = keeper_of([Rule("a", "a", failing), Rule("b", "b", lambda _, __: Ran(1))])
     keeper.look()
-    assert (keeper.stats["a"].last_error, keeper.stats["b"].deleted) == ("the disk is full", 1)
+    a, b = keeper.stats["a"], keeper.stats["b"]
+    assert ("the disk is full" in a.last_error, a.last_run_at) == (True, 0)
+    assert (b.deleted, b.last_run_at) == (1, NOW_MS), "by the wall clock, whatever is believed of it"
     fails[0] = False
     keeper.look()
-    assert (keeper.stats["a"].last_error, keeper.stats["a"].deleted, keeper.stats["b"].deleted) == ("", 2, 2)
+    assert (a.last_error, a.deleted, a.last_run_at, b.deleted) == ("", 2, NOW_MS, 2)
 
 
 def test_a_rule_without_end_lets_the_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """And can be stopped between two batches."""
     monkeypatch.setattr(retainer, "RUN_S_MAX", 0.01)
     rules = [Rule("endless", "", lambda _, __: Ran(1, more=True)), Rule("b", "", lambda _, __: Ran(1))]
-    keeper = Retainer(rules, Retention, ManualClock(NOW_MS))
+    keeper = keeper_of(rules)
     keeper.look()
     assert keeper.stats["endless"].deleted >= 1
     assert keeper.stats["b"].deleted == 1

@@ -6,10 +6,20 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict
 
 from playerstate import settings
 from playerstate.errors import StartRefused
-from playerstate.settings import FILE, Alarms, Retention, Settings, SettingsFile, Verification, parse_settings
+from playerstate.settings import (
+    FILE,
+    Alarms,
+    Retention,
+    Settings,
+    SettingsFile,
+    Verification,
+    parse_settings,
+    thresholds,
+)
 
 
 def write(folder: Path, text: str) -> None:
@@ -72,6 +82,9 @@ def test_what_was_set_is_told(tmp_path: Path) -> None:
         ("[verification]\nsample_keys = -1", ">= 0"),
         ("[verification]\nsample_every_s = 0", "> 0.0"),
         ("[verification\n", "at line 1"),
+        ("[alarms]\nfindings_open = inf", "`float` <= 1e+18 - at `$.alarms.findings_open`"),
+        ("[alarms]\nfindings_open = nan", ">= 0.0"),
+        ("[alarms]\nfindings_open = -1", ">= 0.0"),
     ],
 )
 def test_nonsense_is_refused_with_the_reason(tmp_path: Path, text: str, reason: str) -> None:
@@ -84,6 +97,14 @@ def test_nonsense_is_refused_with_the_reason(tmp_path: Path, text: str, reason: 
         SettingsFile(tmp_path)
     assert str(tmp_path / FILE) in str(caught.value)
     assert reason in str(caught.value)
+
+
+def test_nobody_is_alarmed_over_what_nobody_looks_at() -> None:
+    """With verification switched off it does not idle, and what it left open would be an alarm for ever."""
+    text = "[alarms]\nfindings_open = 3\n"
+    assert thresholds(parse_settings(text)) == {**asdict(Alarms()), "findings_open": 3}
+    off = thresholds(parse_settings(text + "[verification]\nenabled = false\n"))
+    assert off == {**asdict(Alarms()), "findings_open": 0, "verification_idle_s": 0}
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:

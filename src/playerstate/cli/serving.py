@@ -116,4 +116,6 @@ def _what_halted(node: Node) -> str:
     if node.retired:
         return f"The region {node.region} has been retired, so its node stops."
     problems = [f"{name}: {stage.last_error}" for name, stage in node.stats().stages.items() if stage.last_error]
+    if not problems:
+        return "What restarts parts and judges alarms has died, so the node stops; the log says why."
     return f"A stage has halted, so the node stops. {'; '.join(problems)}"

@@ -77,7 +77,7 @@ class ProcessStats(msgspec.Struct, frozen=True):
     """The node's own process, its machine, and what it looks after.
 
     `started_at` is in ms since 1970; `clock_jump_s` is the furthest that the machine's clock has been set in the last
-    minute, in either direction; `untrimmed_s` is how long ago what every consumer has processed was last let go of.
+    minute, in either direction; `untrimmed_s` is how long ago the rule `stream` of retention was last enforced.
     The disk is that of the data folder.
     """
 
@@ -164,7 +164,9 @@ class Compared(msgspec.Struct):
 
 
 class RetentionStats(msgspec.Struct):
-    """What one rule of retention has done since its process started: how much went, and when (ms) it last ran."""
+    """What one rule of retention has done since its process started: how much went, when (ms) it was last enforced, and
+    what hindered it since.
+    """
 
     deleted: int = 0
     last_run_at: int = 0

@@ -27,7 +27,8 @@ class Seen(NamedTuple):
     `minute_ago` and `ten_minutes_ago` are the earliest looks within these times, and the very first in the beginning.
     `stuck_s` says of stages for which something waits how long they have processed nothing, `failing_s` of those that
     fail how long they have; `way_stuck_s` of regions whose changes wait how long these have not become fewer.
-    `unverified_s` is how long verification, if it ever ran, has done nothing.
+    `unverified_s` is how long verification, if it ever ran, has done nothing, `untrimmed_s` how long each rule of
+    retention has not been enforced.
     """
 
     at_s: float
@@ -38,6 +39,7 @@ class Seen(NamedTuple):
     failing_s: dict[str, float]
     way_stuck_s: dict[str, float]
     unverified_s: float | None
+    untrimmed_s: dict[str, float]
 
     def risen_in_1_min(self, count: Callable[[Stats], float]) -> float:
         """By how much a count has risen."""
@@ -87,6 +89,10 @@ class Looks:
             source: self._still_for("way", source, at_s, moved=not waits or waits < before.links.get(source, waits))
             for source, waits in stats.links.items()
         }
+        untrimmed = {
+            rule: self._still_for("rule", rule, at_s, moved=ran.last_run_at not in (0, _enforced_at(before, rule)))
+            for rule, ran in stats.retention.items()
+        }
         idle = self._still_for("", "verification", at_s, moved=before.verification != stats.verification)
         verifies = stats.verification != VerificationStats()
         return Seen(
@@ -98,6 +104,7 @@ class Looks:
             self._failing_for(before, stats, at_s),
             ways,
             idle if verifies else None,
+            untrimmed,
         )
 
     def _earliest(self, since_s: float) -> Stats:
@@ -123,3 +130,7 @@ class Looks:
 
 def _processed(stats: Stats, stage: str) -> int | None:
     return stats.stages[stage].processed if stage in stats.stages else None
+
+
+def _enforced_at(stats: Stats, rule: str) -> int:
+    return stats.retention[rule].last_run_at if rule in stats.retention else 0

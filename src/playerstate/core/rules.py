@@ -140,7 +140,7 @@ RULES = (
         WARNING,
         _of_node(lambda seen: seen.risen_in_1_min(lambda stats: stats.verification.shed)),
         "{value} changes in a minute were not looked at, because too many waited",
-        "Nothing is wrong with the state. If it stays, the machine has too little left to check all that changes",
+        "The walk alone finds what is wrong with them. If it stays, the machine has too little left to check all",
         for_s=30.0,
         clear_s=10.0,
     ),
@@ -150,7 +150,7 @@ RULES = (
         WARNING,
         _of_node(lambda seen: seen.unverified_s),
         "nothing has been verified for {value} s",
-        "Is `verification.enabled` in the settings as you want it? Otherwise look for what its stage says in the log",
+        "Look for what its stage says in the log. Until it goes on, nobody knows whether cache and graph are right",
     ),
     Rule(
         "dead_letters",
@@ -263,9 +263,9 @@ RULES = (
         "not_trimmed",
         "untrimmed_s",
         WARNING,
-        _of_node(lambda seen: seen.now.process.untrimmed_s),
-        "what every consumer has processed has not been let go of for {value} s, so the files grow",
-        "Look in the log for why: `the supervisor tries again`",
+        lambda seen: seen.untrimmed_s,
+        "what retention's rule `{subject}` lets go of has stayed for {value} s, so the files grow",
+        "Look in the log for why: `retention tries again`; of `changes` at the last error of `apply` in the status",
     ),
 )
 """Every alarm that there is."""

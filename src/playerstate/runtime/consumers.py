@@ -139,7 +139,6 @@ class ApplyConsumer:
         return len(records)
 
     def _trim_changes(self) -> None:
-        self.trimmed.last_run_at = time.time_ns() // 1_000_000
         if self._first_change is None:
             first = self._changes.read(0, 1)
             self._first_change = first[0].position if first else 0
@@ -155,6 +154,7 @@ class ApplyConsumer:
             if self._carried_to is not None:
                 used = min(used, self._carried_to())
             self._first_change = self._trim_up_to(min(old, used))
+        self.trimmed.last_run_at = time.time_ns() // 1_000_000
 
     def _trim_up_to(self, position: int) -> int:
         self.trimmed.deleted += self._changes.trim(position)

@@ -23,7 +23,9 @@ RUN_S_MAX = 5.0
 """How long one rule goes on before the others have their turn."""
 PAUSE_S_MAX = 1.0
 CATCH_UP = 25
-"""How many times as fast as time passes the retention clock follows one that is ahead of it: a day takes an hour."""
+"""How many times as fast as time passes the retention clock follows one that was set: a day takes an hour."""
+SURELY_WRONG_MS = 1_600_000_000_000
+"""A clock that is earlier than this, in 2020, has not been set at all: this program is younger."""
 
 log = structlog.get_logger(__name__)
 
@@ -31,9 +33,11 @@ log = structlog.get_logger(__name__)
 class RetentionClock:
     """A clock that retention goes by. It never runs ahead of the wall clock, and does not jump with it.
 
-    A wall clock that jumps ahead would make everything old at once. So this one goes on from where it was when it was
-    looked at last, also in a process before this one, and follows no faster than `CATCH_UP` times the time that has
-    passed: whoever sets a clock wrong has hours to set it right. `monotonic` is in seconds.
+    A wall clock that jumps ahead would make everything old at once. So what is *believed* goes on from where it was
+    when it was looked at last, also in a process before this one, and follows no faster than `CATCH_UP` times the time
+    that has passed: whoever sets a clock wrong has hours to set it right. It follows one that is behind no faster
+    either, or a moment in which a machine had no idea of the time would have to be caught up with for years.
+    `monotonic` is in seconds.
     """
 
     def __init__(
@@ -47,28 +51,33 @@ class RetentionClock:
         self._warned = False
 
     def now_ms(self) -> int:
-        """The time that retention believes, in milliseconds since 1970."""
+        """The time to go by, in milliseconds since 1970: what is believed, or the wall clock's where that is behind."""
         wall, looked_at = self._clock.now_ms(), self._monotonic()
-        believed = self._checkpoints.load(self._name)
-        now = wall if not believed else min(wall, believed + int((looked_at - self._looked_at) * 1000 * CATCH_UP))
+        if wall < SURELY_WRONG_MS:
+            return wall
+        step = int((looked_at - self._looked_at) * 1000 * CATCH_UP)
         self._looked_at = looked_at
-        self._checkpoints.save(self._name, now)
-        far_ahead = wall - now > DAY_MS
+        before = self._checkpoints.load(self._name) or wall
+        believed = min(max(wall, before - step), before + step)
+        self._checkpoints.save(self._name, believed)
+        far_ahead = wall - believed > DAY_MS
         if far_ahead and not self._warned:
             log.warning(
-                "the clock is far ahead of what was seen of it; retention follows slowly", days=(wall - now) / DAY_MS
+                "the clock is far ahead of what was seen of it; retention follows slowly",
+                days=(wall - believed) / DAY_MS,
             )
         self._warned = far_ahead
-        return now
+        return min(wall, believed)
 
 
 class Retainer:
-    """Runs rules in a thread, from `start` to `stop`."""
+    """Runs rules in a thread, from `start` to `stop`. They go by what is `believed`; `clock` says when they ran."""
 
-    def __init__(self, rules: Sequence[Rule], settings: Callable[[], Retention], clock: Clock) -> None:
+    def __init__(self, rules: Sequence[Rule], settings: Callable[[], Retention], clock: Clock, believed: Clock) -> None:
         self._rules = rules
         self._settings = settings
         self._clock = clock
+        self._believed = believed
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="playerstate-retention", daemon=True)
         self.stats = {rule.name: RetentionStats() for rule in rules}
@@ -87,7 +96,7 @@ class Retainer:
 
     def look(self) -> None:
         """Run every rule once, until it has nothing more to delete or the others should have their turn."""
-        now = self._clock.now_ms()
+        now = self._believed.now_ms()
         for rule in self._rules:
             stats = self.stats[rule.name]
             try:
@@ -95,10 +104,13 @@ class Retainer:
             except PlayerStateError as exc:
                 stats.last_error = described(exc)
                 log.warning("retention tries again", rule=rule.name, error=described(exc))
+            except Exception as exc:
+                stats.last_error = repr(exc)
+                log.exception("retention met a fault; it tries again", rule=rule.name)
             else:
                 stats.last_error = ""
+                stats.last_run_at = self._clock.now_ms()
                 self._ran_at_s[rule.name] = time.monotonic()
-            stats.last_run_at = now
 
     def idle_s(self, rule: str) -> float:
         """How long ago a rule was last enforced."""

@@ -6,19 +6,16 @@ one; the lists below say which.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from playerstate.core.producers import RETENTION_MS
-from playerstate.core.wire import read_accepted_at, read_row_head
+from playerstate.core.wire import read_accepted_at
 from playerstate.ports.audit import Audit
-from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.findings import Findings
-from playerstate.ports.store import Change, Changes
 from playerstate.ports.stream import Checkpoints, Stream
 from playerstate.runtime.consumers import KEPT_AFTER_USE
 from playerstate.settings import Retention
@@ -85,32 +82,6 @@ def rules_of_follow(audit: Audit) -> list[Rule]:
     ]
 
 
-class OldChanges:
-    """Which of the store's changes are too old to be kept, for the one that deletes them."""
-
-    def __init__(self, changes: Changes, region: str, settings: Callable[[], Retention], clock: Clock) -> None:
-        self._changes = changes
-        self._region = region
-        self._settings = settings
-        self._clock = clock
-        self._look_at = 0.0
-
-    def up_to(self) -> int:
-        """The position of the last of those at the beginning that are; 0 if none is, or it is not time to look yet."""
-        if time.monotonic() < self._look_at:
-            return 0
-        before = self._clock.now_ms() - int(self._settings().stream_hours * HOUR_MS)
-        found = self._changes.read(0, LOOKED_AT)
-        old = _old_beginning([(change.position, self._written_at(change)) for change in found], before)
-        if not found or old < found[-1].position:
-            self._look_at = time.monotonic() + LOOK_EVERY_S
-        return old
-
-    def _written_at(self, change: Change) -> int | None:
-        """None for another region's: it may have come here long after it was written."""
-        return read_row_head(change.new).written_at if change.region == self._region else None
-
-
 class _Records:
     """Records that were processed are kept for a time, and no more than so many of them, whichever is less."""
 
@@ -123,7 +94,7 @@ class _Records:
         deleted = self._stream.trim(used - KEPT_AFTER_USE)
         found = [record for record in self._stream.read(0, LOOKED_AT) if record.position <= used]
         times = [(record.position, read_accepted_at(record.body)) for record in found]
-        old = _old_beginning(times, now - int(retention.stream_hours * HOUR_MS))
+        old = old_beginning(times, now - int(retention.stream_hours * HOUR_MS))
         more = old > 0 and old == found[-1].position
         return Ran(deleted + (self._stream.trim(old) if old else 0), more)
 
@@ -227,7 +198,7 @@ class _OldFindings:
         return Ran(self._findings.trim(now - int(retention.findings_days * DAY_MS)))
 
 
-def _old_beginning(times: Sequence[tuple[int, int | None]], before: int) -> int:
+def old_beginning(times: Sequence[tuple[int, int | None]], before: int) -> int:
     """The position of the last item, of those at the beginning, that is from before a time (ms); 0 if none is.
 
     One without a time goes with what lies behind it.
