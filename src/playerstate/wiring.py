@@ -116,7 +116,7 @@ class FolderParts:
                 },
                 keep(SqliteAudit(path / "audit.db")),
                 keep(SqliteDeadLetters(path / "dead-letters.db")),
-                keep(SqliteFindings(path / "findings.db")),
+                keep(SqliteFindings.open(path / "findings.db")),
             )
             opened.pop_all()
             return parts

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
-from e2e.program import run
+from e2e.program import LIMIT_S, run
 from playerstate.core.findings import Kind, Repair
 from playerstate.node import Node, Options
 from playerstate.settings import FILE
@@ -42,6 +43,14 @@ def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
     assert seen.not_checked["region:eu-west-1 is cut off"] > 0
 
 
+def wait_until(condition: Callable[[], bool]) -> bool:
+    """Give it time to become true."""
+    end = time.monotonic() + LIMIT_S
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     """A node that looks at nothing by itself, with a player who has gold, whole in the cache."""
@@ -51,6 +60,41 @@ def node(tmp_path: Path) -> Iterator[Node]:
         assert node.service.drain(timeout_s=30)
         node.service.get_player("ada")
         yield node
+
+
+def test_what_project_meets_is_counted_and_alarmed(node: Node) -> None:
+    """As what verification finds: in the figures, and so by metrics, and by the alarms of findings."""
+    before = node.stats().verification
+    with redis.Redis.from_url(node.cache_url) as cache:
+        cache.hset("player:{ada}", mapping={"gold": "77", "gold#v": "zz:5"})
+    node.service.send(ADDED)
+    assert node.service.drain(timeout_s=30)
+    seen = node.stats().verification
+    assert (before.findings, seen.findings) == ({}, {f"cache:{Kind.AHEAD}": 1})
+    assert seen.repairs[Repair.REPAIRED] == 1
+    assert wait_until(lambda: "findings_new" in [alarm.name for alarm in node.service.alarms()])
+
+
+def test_a_damaged_record_of_findings_ends_no_game(tmp_path: Path) -> None:
+    """The node starts without it, and with it damaged while it runs, puts right what it finds."""
+    folder = tmp_path / "data"
+    with Node(folder, options=Options(workers="thread")):
+        pass
+    for one in folder.glob("findings.db*"):
+        one.write_bytes(b"x" * 8192)
+    (folder / FILE).write_text(EAGER, "utf-8")
+    with Node(folder, options=Options(workers="thread")) as node:
+        node.service.send(ADDED)
+        assert node.service.drain(timeout_s=30)
+        node.service.get_player("ada")
+        for one in folder.glob("findings.db*"):
+            one.write_bytes(b"x" * one.stat().st_size)
+        with redis.Redis.from_url(node.cache_url) as cache:
+            cache.hset("player:{ada}", "gold", "999")
+            assert wait_until(lambda: cache.hget("player:{ada}", "gold") == b"5")
+        assert wait_until(lambda: node.stats().verification.repairs.get(Repair.REPAIRED, 0) > 0)
+        assert (node.alive, node.stats().stages["verify"].halted) == (True, False)
+    assert len([one for one in folder.glob("findings.db.damaged-*") if one.name[-1].isdigit()]) == 1
 
 
 def test_the_commands(node: Node, tmp_path: Path) -> None:

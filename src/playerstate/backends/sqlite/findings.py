@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from playerstate.backends.sqlite.database import Database
 from playerstate.core.findings import Finding, first_id_at
+from playerstate.errors import InvariantViolated
 
 _decode = msgspec.msgpack.Decoder(Finding).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 _BEYOND_ALL = "\U0010ffff"
+
+log = structlog.get_logger(__name__)
 
 
 class SqliteFindings:
@@ -21,6 +27,32 @@ class SqliteFindings:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, "findings")
+
+    @classmethod
+    def open(cls, path: Path) -> SqliteFindings:
+        """Open the file, or an empty one if it is damaged, which is set aside: what only tells must not end a game."""
+        try:
+            findings = cls(path)
+            findings._check()
+        except InvariantViolated as exc:
+            aside = f".damaged-{time.time_ns() // 1_000_000}"
+            log.warning("the record of findings is damaged and was set aside", file=path.name + aside, error=str(exc))
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+                with suppress(FileNotFoundError):  # another process of the node may have done it just now
+                    path.with_name(name).rename(path.with_name(name.replace(path.name, path.name + aside)))
+            findings = cls(path)
+        return findings
+
+    def _check(self) -> None:
+        """Raise `InvariantViolated` if something in the file cannot be read."""
+        try:
+            found = self._database.read("PRAGMA quick_check(1)")
+        except InvariantViolated:
+            self.close()
+            raise
+        if found != [("ok",)]:
+            self.close()
+            raise InvariantViolated(f"findings.db: {found[0][0]}")
 
     def put(self, findings: Sequence[Finding]) -> None:
         """Keep findings, all or none."""
