@@ -266,7 +266,7 @@ def consumers(
                 predecessors=neighbourhood.predecessors if neighbourhood else (),
                 findings=parts.findings,
             )
-            audit = Record(parts.audit).handle
+            audit = Record(parts.audit, parts.findings).handle
             return [
                 ProjectConsumer(parts.store.changes, parts.checkpoints, project),
                 QueueConsumer(

@@ -116,6 +116,15 @@ class FindingsSuite(Suite, ABC):
         assert findings.trim(2 * NOW_MS) == 3
         assert (findings.count(), findings.list("anna")) == (0, [])
 
+    def test_erased_by_player_and_time(self, findings: Findings) -> None:
+        """What was found about exactly these players before each one's time; how many went is said."""
+        kept = [found(1, player_id="ann"), found(2), found(3), found(4, player_id="bob")]
+        gone = [found(0), found(1, state_key="rank"), found(3, player_id="bob", place=copies_in("us"))]
+        findings.put([*kept, *gone])
+        erased = {"anna": NOW_MS + 2, "bob": NOW_MS + 4, "nobody": NOW_MS + 9}
+        assert [findings.erase(erased), findings.erase(erased), findings.erase({})] == [3, 0, 0]
+        assert sorted(findings.list(), key=str) == sorted(kept, key=str)
+
     def test_put_from_many_threads(self, findings: Findings) -> None:
         """Whoever puts the same ones at the same time, each is kept once."""
         put = [found(n) for n in range(20)]
@@ -134,6 +143,8 @@ class FindingsSuite(Suite, ABC):
         with self.open(path) as findings:
             findings.put([found(1), found(2), found(3)])
             findings.put([structs.replace(found(2), repair=Repair.REPAIRED)])
+            findings.put([found(4, player_id="bob")])
+            findings.erase({"bob": NOW_MS + 5})
             findings.trim(NOW_MS + 2)
             copy = crashed_copy(path)
         for where in (copy, path):

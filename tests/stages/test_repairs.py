@@ -214,7 +214,7 @@ def test_overspent_is_left_and_said(world: World) -> None:
     one = watch(world)
     (finding,) = one.find()
     assert (finding.place, finding.kind, finding.repair) == (STORE, Kind.OVERSPENT, Repair.LEFT)
-    assert finding.detail.startswith("below its minimum: it by 3; what is lacking")
+    assert finding.detail.startswith("below its minimum; what is lacking")
     world.put_updates(add(3, sequence=3))
     world.step_all()
     one.look()

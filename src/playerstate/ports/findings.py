@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from playerstate.core.findings import Finding
@@ -21,6 +21,10 @@ class Findings(Protocol):
 
     def count(self) -> int:
         """How many there are."""
+        ...
+
+    def erase(self, players: Mapping[str, int]) -> int:
+        """Delete what was found about players before a time (ms), each player's own. Returns how many went."""
         ...
 
     def trim(self, before: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from playerstate.core.findings import Finding, first_id_at
 
@@ -35,10 +35,18 @@ class MemoryFindings:
         """How many there are."""
         return len(self._findings)
 
+    def erase(self, players: Mapping[str, int]) -> int:
+        """Delete what was found about players before a time, each player's own."""
+        firsts = {player_id: first_id_at(before) for player_id, before in players.items()}
+        return self._delete(lambda finding: finding.finding_id < firsts.get(finding.player_id, ""))
+
     def trim(self, before: int) -> int:
         """Delete findings from before a time."""
+        return self._delete(lambda finding: finding.finding_id < first_id_at(before))
+
+    def _delete(self, is_going: Callable[[Finding], bool]) -> int:
         with self._lock:
-            going = [finding_id for finding_id in self._findings if finding_id < first_id_at(before)]
+            going = [finding_id for finding_id, finding in self._findings.items() if is_going(finding)]
             for finding_id in going:
                 del self._findings[finding_id]
             return len(going)

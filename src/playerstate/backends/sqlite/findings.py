@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,6 +74,12 @@ class SqliteFindings:
     def count(self) -> int:
         """How many there are."""
         return int(self._database.read("SELECT count(*) FROM findings")[0][0])
+
+    def erase(self, players: Mapping[str, int]) -> int:
+        """Delete what was found about players before a time, each player's own."""
+        each = [(player_id, first_id_at(before)) for player_id, before in players.items()]
+        with self._database.transaction() as connection:
+            return connection.executemany("DELETE FROM findings WHERE player_id = ? AND finding_id < ?", each).rowcount
 
     def trim(self, before: int) -> int:
         """Delete findings from before a time."""
