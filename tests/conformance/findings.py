@@ -125,6 +125,17 @@ class FindingsSuite(Suite, ABC):
         assert [findings.erase(erased), findings.erase(erased), findings.erase({})] == [3, 0, 0]
         assert sorted(findings.list(), key=str) == sorted(kept, key=str)
 
+    def test_bounded_by_number(self, findings: Findings) -> None:
+        """The first found go first, but those that are open only when there are no others; how many went is said."""
+        settled = [structs.replace(found(n), repair=Repair.REPAIRED) for n in (1, 3, 5, 7)]
+        still_open = [structs.replace(found(n), repair=Repair(kind)) for n, kind in ((0, "left"), (4, "failed"))]
+        findings.put([*settled, *still_open])
+        assert [findings.bound(9), findings.bound(6), findings.bound(4), findings.bound(4)] == [0, 0, 2, 0]
+        assert findings.list() == [settled[3], settled[2], still_open[1], still_open[0]]
+        assert findings.bound(1) == 3
+        assert findings.list() == [still_open[1]]
+        assert [findings.bound(0), findings.bound(0)] == [1, 0]
+
     def test_put_from_many_threads(self, findings: Findings) -> None:
         """Whoever puts the same ones at the same time, each is kept once."""
         put = [found(n) for n in range(20)]

@@ -30,3 +30,7 @@ class Findings(Protocol):
     def trim(self, before: int) -> int:
         """Delete findings from before a time (ms). Returns how many went."""
         ...
+
+    def bound(self, keep: int) -> int:
+        """Delete what is more than so many: the first found, and open ones last. Returns how many went."""
+        ...

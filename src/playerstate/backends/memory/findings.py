@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from playerstate.core.findings import Finding, first_id_at
+from playerstate.core.findings import OPEN, Finding, first_id_at
 
 
 class MemoryFindings:
@@ -43,6 +43,13 @@ class MemoryFindings:
     def trim(self, before: int) -> int:
         """Delete findings from before a time."""
         return self._delete(lambda finding: finding.finding_id < first_id_at(before))
+
+    def bound(self, keep: int) -> int:
+        """Delete what is more than so many: the first found, and open ones last."""
+        with self._lock:
+            first = sorted(self._findings.values(), key=lambda finding: (finding.repair in OPEN, finding.finding_id))
+        going = {finding.finding_id for finding in first[: max(len(first) - keep, 0)]}
+        return self._delete(lambda finding: finding.finding_id in going)
 
     def _delete(self, is_going: Callable[[Finding], bool]) -> int:
         with self._lock:

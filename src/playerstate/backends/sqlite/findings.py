@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from playerstate.backends.sqlite.database import Database
-from playerstate.core.findings import Finding, first_id_at
+from playerstate.core.findings import OPEN, Finding, first_id_at
 from playerstate.errors import InvariantViolated
 
 _decode = msgspec.msgpack.Decoder(Finding).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 _BEYOND_ALL = "\U0010ffff"
+_ALL = "SELECT finding_id, finding FROM findings ORDER BY finding_id"
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +86,23 @@ class SqliteFindings:
         """Delete findings from before a time."""
         with self._database.transaction() as connection:
             return connection.execute("DELETE FROM findings WHERE finding_id < ?", (first_id_at(before),)).rowcount
+
+    def bound(self, keep: int) -> int:
+        """Delete what is more than so many: the first found, and open ones last."""
+        too_many = self.count() - keep
+        if too_many <= 0:
+            return 0
+        settled: list[str] = []
+        still_open: list[str] = []
+        with self._database.reading() as connection, closing(connection.execute(_ALL)) as rows:
+            for finding_id, body in rows:
+                (still_open if _decode(body).repair in OPEN else settled).append(finding_id)
+                if len(settled) == too_many:
+                    break
+        going = [*settled, *still_open][:too_many]
+        with self._database.transaction() as connection:
+            delete = "DELETE FROM findings WHERE finding_id = ?"
+            return connection.executemany(delete, [(finding_id,) for finding_id in going]).rowcount
 
     def close(self) -> None:
         """Close the file."""
