@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog.testing
 from msgspec import structs
 
 from playerstate.core.comparison import Difference
 from playerstate.core.findings import CACHE, GRAPH, STORE, Finding, Kind, Repair
 from playerstate.core.model import Key, View
+from playerstate.core.suspicions import Suspicions
 from playerstate.errors import InvariantViolated, NotNow, OutcomeUnknown, Unavailable
 from playerstate.stages import inquiry
 from stages.verifying import Silent, Watch, watch
@@ -275,6 +277,7 @@ def test_nothing_is_put_right_before_it_is_on_record(world: World) -> None:
 
     def killed(difference: Difference) -> tuple[Repair, str]:
         seen.append({(f.player_id, f.repair) for f in one.findings.list()})
+        assert one.suspicions.open == 0  # or alarms would see a moment of what is put right at once
         if len(seen) == 2:
             raise SystemExit
         return repair(difference)
@@ -285,6 +288,7 @@ def test_nothing_is_put_right_before_it_is_on_record(world: World) -> None:
     both = {("p0", Repair.LEFT), ("p1", Repair.LEFT)}
     assert seen == [both, both]
     assert {(f.player_id, f.repair) for f in one.findings.list()} == {("p0", Repair.REPAIRED), ("p1", Repair.LEFT)}
+    assert one.suspicions.open == 1
     one.repairs.repair = repair  # type: ignore[method-assign]
     one.find("p0", "p1", within_s=31)
     assert [f.repair for f in one.findings.list()] == [Repair.REPAIRED] * 2
@@ -314,3 +318,25 @@ def test_what_somebody_else_has_settled_is_not_settled_again(world: World) -> No
     one.look("p0", "p1")
     assert [(f.player_id, f.repair) for f in one.findings.list()] == [(first.player_id, Repair.REPAIRED)]
     assert one.suspicions.open == 0
+
+
+def test_what_was_open_is_taken_up_as_far_as_there_is_room(world: World) -> None:
+    """And replaces nothing that is suspected already."""
+    one = watch(world)
+    one.repairs_wanted = False
+    plant(world, *PLAYERS)
+    found = one.find(*PLAYERS)
+    after = Suspicions(lambda _: 15_000, suspects_max=4)
+    for finding in [*found, *found]:
+        after.resume(finding, 7)
+    assert (after.open, after.waiting, after.due(7, 9)) == (4, 0, [finding.player_id for finding in found[:4]])
+
+
+def test_findings_that_cannot_be_recorded_are_told_of_once(world: World) -> None:
+    """Not at every look: a damaged file stays so until the next start."""
+    one = watch(world)
+    Failing(one).error = InvariantViolated("damaged")
+    plant(world, "p0")
+    with structlog.testing.capture_logs() as logs:
+        one.find("p0", within_s=60)
+    assert [line["event"] for line in logs].count("findings cannot be recorded now") == 2  # that it is there, and right

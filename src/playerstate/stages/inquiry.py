@@ -89,6 +89,8 @@ class Inquiry:
             for suspect, finding in due:
                 found.append(self._put_right(suspect, finding, now, is_new=suspect in new))
         finally:
+            for suspect, finding in due[len(found) :]:  # an error has ended it: those stay open, and are tried again
+                self.suspicions.settle(suspect, finding, now, open_=True)
             self._record([after for after, (_, before) in zip(found, due, strict=False) if after != before])
         return look, found
 
@@ -110,7 +112,7 @@ class Inquiry:
         self._resumed = True
 
     def _confirm(self, suspect: Suspect, now: int) -> Finding:
-        """A new finding, which is open until it is put right."""
+        """A new finding, of which nobody knows yet what becomes of it."""
         at = self._clock.now_ms()
         finding = self._finding(suspect.difference, at, at - (now - suspect.first_seen_at))
         self.found[f"{finding.place}:{finding.kind}"] += 1
@@ -123,7 +125,6 @@ class Inquiry:
             expected=finding.expected,
             found=finding.found,
         )
-        self.suspicions.settle(suspect, finding, now, open_=True)
         return finding
 
     def _put_right(self, suspect: Suspect, finding: Finding, now: int, *, is_new: bool) -> Finding:
@@ -176,7 +177,8 @@ class Inquiry:
         try:
             self._findings.put(list(self._unrecorded.values()))
         except (NotNow, OutcomeUnknown, InvariantViolated) as exc:
-            log.warning("findings cannot be recorded now", waiting=len(self._unrecorded), error=str(exc))
+            if findings:  # and not at every look for as long as it lasts
+                log.warning("findings cannot be recorded now", waiting=len(self._unrecorded), error=str(exc))
             kept = dict(list(self._unrecorded.items())[-UNRECORDED_MAX:])
             self.not_checked["findings that were not recorded"] += len(self._unrecorded) - len(kept)
             self._unrecorded = kept
