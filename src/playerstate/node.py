@@ -159,7 +159,8 @@ class Node:
         lags: dict[Stage, int] = {name: queue.depth() for name, queue in parts.queues.items()}
         lags["apply"] = parts.stream.head() - parts.checkpoints.load("apply")
         lags["project"] = parts.store.changes.head() - parts.checkpoints.load("project")
-        verification = reports[Role.LINK].verification
+        met = reports[Role.FOLLOW].verification  # what project has found on its way
+        verification = reports[Role.LINK].verification.with_found(met.findings, met.repairs)
         lags["verify"] = verification.waiting
         links = reports[Role.APPLY].links
         letters = parts.dead_letters.summary()

@@ -92,7 +92,7 @@ class Service(PlayerState):
             took_effect=self._outcomes.took_effect,
         )
         self._settings = settings
-        self._exporter = Exporter(schema, parts.store, parts.audit, parts.dead_letters, parts.graph)
+        self._exporter = Exporter(schema, parts.store, parts.audit, parts.dead_letters, parts.graph, parts.findings)
 
     @property
     def schema(self) -> Schema:

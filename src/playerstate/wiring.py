@@ -116,7 +116,7 @@ class FolderParts:
                 },
                 keep(SqliteAudit(path / "audit.db")),
                 keep(SqliteDeadLetters(path / "dead-letters.db")),
-                keep(SqliteFindings(path / "findings.db")),
+                keep(SqliteFindings.open(path / "findings.db")),
             )
             opened.pop_all()
             return parts
@@ -269,7 +269,7 @@ def consumers(
                 predecessors=neighbourhood.predecessors if neighbourhood else (),
                 findings=parts.findings,
             )
-            audit = Record(parts.audit).handle
+            audit = Record(parts.audit, parts.findings).handle
             return [
                 ProjectConsumer(parts.store.changes, parts.checkpoints, project),
                 QueueConsumer(

@@ -18,6 +18,7 @@ from playerstate.cli import opening
 from playerstate.cli.main import run
 from playerstate.core.answers import Accepted
 from playerstate.core.export import Export, ExportedKey, ExportedRow
+from playerstate.core.findings import CACHE, Finding, Kind
 from playerstate.core.history import HistoryPage
 from playerstate.core.letters import End, Ending, GoneLetter, LetterFilter
 from playerstate.core.model import DeadLetter, Identity, Outcome, Reason, Status, View
@@ -36,6 +37,10 @@ class FakeNode:
         discarded = Ending(End.DISCARDED, NOW_MS + 1, "asked for")
         self.gone = [
             GoneLetter(n + 1, f"{n}", "apply", NOW_MS, "malformed", Identity("p", n, "ada", "gold"), discarded)
+            for n in range(3)
+        ]
+        self.found = [
+            Finding(f"{3 - n}", "local", CACHE, Kind.STALE, "ada", "gold", "local:2", "local:1", NOW_MS, NOW_MS)
             for n in range(3)
         ]
         self.written = [
@@ -64,6 +69,10 @@ class FakeNode:
         assert where.player_id == "ada"
         return [one for one in self.gone if one.number > after][:1]
 
+    def findings(self, player_id: str, *, before: str, limit: int) -> list[Finding]:
+        assert player_id == "ada"
+        return [one for one in self.found if one.finding_id < before][:1]
+
     def export(self, player_id: str) -> Export:
         view = View(player_id, "gold", "local:1", msgspec.Raw(b"5"))
         gold = ExportedKey(view, {"local": ExportedRow("local:1", 0, NOW_MS, {"local": 5})})
@@ -71,7 +80,9 @@ class FakeNode:
         out, back = {"FRIEND": ["bob"]}, {"FRIEND": ["eve"]}
         before, after = history[-1].written_at, letters[-1].letter_id
         parts: list[Any] = [{"gold": gold}, history, letters, out, back, before, after]
-        return Export(player_id, "local", NOW_MS, *parts, gone_letters=self.gone[:1], gone_letters_after=1)
+        gone: dict[str, Any] = {"gone_letters": self.gone[:1], "gone_letters_after": 1}
+        found: dict[str, Any] = {"findings": self.found[:1], "findings_before": self.found[0].finding_id}
+        return Export(player_id, "local", NOW_MS, *parts, **gone, **found)
 
 
 @pytest.fixture
@@ -153,6 +164,7 @@ def test_an_export_is_one_document(node: FakeNode, capsys: Capture) -> None:
     assert [(one["letter_id"], one["ending"]["end"]) for one in told["gone_letters"]] == [
         (str(n), "discarded") for n in range(3)
     ]
+    assert [one["finding_id"] for one in told["findings"]] == ["3", "2", "1"]
     assert (told["edges_out"], told["edges_in"]) == ({"FRIEND": ["bob"]}, {"FRIEND": ["eve"]})
     assert (told["player_id"], told["region"], told["exported_at"]) == ("ada", "local", NOW_MS)
 

@@ -116,6 +116,26 @@ class FindingsSuite(Suite, ABC):
         assert findings.trim(2 * NOW_MS) == 3
         assert (findings.count(), findings.list("anna")) == (0, [])
 
+    def test_erased_by_player_and_time(self, findings: Findings) -> None:
+        """What was found about exactly these players before each one's time; how many went is said."""
+        kept = [found(1, player_id="ann"), found(2), found(3), found(4, player_id="bob")]
+        gone = [found(0), found(1, state_key="rank"), found(3, player_id="bob", place=copies_in("us"))]
+        findings.put([*kept, *gone])
+        erased = {"anna": NOW_MS + 2, "bob": NOW_MS + 4, "nobody": NOW_MS + 9}
+        assert [findings.erase(erased), findings.erase(erased), findings.erase({})] == [3, 0, 0]
+        assert sorted(findings.list(), key=str) == sorted(kept, key=str)
+
+    def test_bounded_by_number(self, findings: Findings) -> None:
+        """The first found go first, but those that are open only when there are no others; how many went is said."""
+        settled = [structs.replace(found(n), repair=Repair.REPAIRED) for n in (1, 3, 5, 7)]
+        still_open = [structs.replace(found(n), repair=Repair(kind)) for n, kind in ((0, "left"), (4, "failed"))]
+        findings.put([*settled, *still_open])
+        assert [findings.bound(9), findings.bound(6), findings.bound(4), findings.bound(4)] == [0, 0, 2, 0]
+        assert findings.list() == [settled[3], settled[2], still_open[1], still_open[0]]
+        assert findings.bound(1) == 3
+        assert findings.list() == [still_open[1]]
+        assert [findings.bound(0), findings.bound(0)] == [1, 0]
+
     def test_put_from_many_threads(self, findings: Findings) -> None:
         """Whoever puts the same ones at the same time, each is kept once."""
         put = [found(n) for n in range(20)]
@@ -134,6 +154,8 @@ class FindingsSuite(Suite, ABC):
         with self.open(path) as findings:
             findings.put([found(1), found(2), found(3)])
             findings.put([structs.replace(found(2), repair=Repair.REPAIRED)])
+            findings.put([found(4, player_id="bob")])
+            findings.erase({"bob": NOW_MS + 5})
             findings.trim(NOW_MS + 2)
             copy = crashed_copy(path)
         for where in (copy, path):

@@ -83,6 +83,41 @@ def node(tmp_path: Path) -> Iterator[Node]:
         yield node
 
 
+def test_what_project_meets_is_counted_and_alarmed(node: Node) -> None:
+    """As what verification finds: in the figures, and so by metrics, and by the alarms of findings."""
+    before = node.stats().verification
+    with redis.Redis.from_url(node.cache_url) as cache:
+        cache.hset("player:{ada}", mapping={"gold": "77", "gold#v": "zz:5"})
+    node.service.send(ADDED)
+    assert node.service.drain(timeout_s=30)
+    seen = node.stats().verification
+    assert (before.findings, seen.findings) == ({}, {f"cache:{Kind.AHEAD}": 1})
+    assert seen.repairs[Repair.REPAIRED] == 1
+    wait_until(lambda: "findings_new" in [alarm.name for alarm in node.service.alarms()])
+
+
+def test_a_damaged_record_of_findings_ends_no_game(tmp_path: Path) -> None:
+    """The node starts without it, and with it damaged while it runs, puts right what it finds."""
+    folder = tmp_path / "data"
+    with Node(folder, options=Options(workers="thread")):
+        pass
+    for one in folder.glob("findings.db*"):
+        one.write_bytes(b"x" * 8192)
+    (folder / FILE).write_text(EAGER, "utf-8")
+    with Node(folder, options=Options(workers="thread")) as node:
+        node.service.send(ADDED)
+        assert node.service.drain(timeout_s=30)
+        node.service.get_player("ada")
+        for one in folder.glob("findings.db*"):
+            one.write_bytes(b"x" * one.stat().st_size)
+        with redis.Redis.from_url(node.cache_url) as cache:
+            cache.hset("player:{ada}", "gold", "999")
+            wait_until(lambda: cache.hget("player:{ada}", "gold") == b"5")
+        wait_until(lambda: node.stats().verification.repairs.get(Repair.REPAIRED, 0) > 0)
+        assert (node.alive, node.stats().stages["verify"].halted) == (True, False)
+    assert len([one for one in folder.glob("findings.db.damaged-*") if one.name[-1].isdigit()]) == 1
+
+
 def test_the_commands(node: Node, tmp_path: Path) -> None:
     """`verify` says by its exit code whether all agreed, changes nothing unless it may, and what it did is listed."""
     data = ("--data", str(tmp_path / "data"), "--json")

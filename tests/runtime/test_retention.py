@@ -21,6 +21,7 @@ from playerstate.backends.sqlite.audit import SqliteAudit
 from playerstate.backends.sqlite.dead_letters import SqliteDeadLetters
 from playerstate.backends.sqlite.store import SqliteStore
 from playerstate.backends.sqlite.stream import SqliteCheckpoints, SqliteStream
+from playerstate.core.findings import CACHE, Finding, Kind, finding_id
 from playerstate.core.letters import End
 from playerstate.core.model import Identity, Key
 from playerstate.core.wire import encode_record
@@ -73,6 +74,21 @@ def node(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Node]:
         kinds = (SqliteStream, SqliteCheckpoints, SqliteStore, SqliteAudit, SqliteDeadLetters)
         parts: list[Any] = [opened.enter_context(contextlib.closing(kind(tmp_path / kind.__name__))) for kind in kinds]
         yield Node(clock, *parts)
+
+
+def test_findings_are_kept_for_so_long_and_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that differs everywhere must not fill the disk with what is found."""
+    monkeypatch.setattr(retention, "FINDINGS_MAX", 3)
+    key, findings = Key("ada", "gold"), MemoryFindings()
+    found = [
+        Finding(finding_id(at, CACHE, key), "a", CACHE, Kind.STALE, *key, "a:2", "a:1", at, at)
+        for at in (NOW_MS - 366 * DAY, *(NOW_MS - n * HOUR for n in range(5)))
+    ]
+    findings.put(found)
+    rules = rules_of_node(MemoryStream(), MemoryCheckpoints(), MemoryDeadLetters(), lambda *_, **__: 0, findings)
+    (rule,) = [rule for rule in rules if rule.name == "findings"]
+    assert rule.run(Retention(), NOW_MS) == Ran(3)
+    assert findings.list() == found[1:4]
 
 
 # -- the history

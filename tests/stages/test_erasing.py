@@ -10,12 +10,13 @@ import pytest
 
 from builders import letter
 from playerstate.core.answers import Rejected
+from playerstate.core.findings import CACHE, Finding, Kind, finding_id
 from playerstate.core.fitting import ROW_BYTES_MAX
 from playerstate.core.images import Images
 from playerstate.core.model import Cause, Effect, Identity, Key, Notice
 from playerstate.core.producers import ERASER_PREFIX
 from playerstate.core.wire import decode_notices, decode_record, encode_notices
-from playerstate.errors import InvalidUpdate, SlowDown, Unavailable
+from playerstate.errors import InvalidUpdate, InvariantViolated, SlowDown, Unavailable
 from playerstate.ports.stream import NewRecord
 from playerstate.stages import export
 from playerstate.stages.accept import LAG_MAX, Accept, Lanes
@@ -114,6 +115,53 @@ def test_another_region_s_erasure_reaches_the_history() -> None:
     late = Notice("ada", "gold", REGION, f"{REGION}:2", 2, NOW_MS, msgspec.Raw(b"9"), because=[cause(2)])
     world.record.handle([late])
     assert world.audit.history("ada", "gold") == []
+
+
+def found(at: int, player_id: str = "ada", state_key: str = "gold") -> Finding:
+    key = Key(player_id, state_key)
+    return Finding(finding_id(at, CACHE, key), REGION, CACHE, Kind.STALE, *key, "r:2", "r:1", at, at)
+
+
+def test_what_was_found_about_the_player_goes() -> None:
+    """Also about keys that nobody knows; what was found about others, or since the erasure, stays, whatever comes."""
+    world = lived_in()
+    world.findings.put([found(NOW_MS), found(NOW_MS - 5, state_key="a key of nobody's"), found(NOW_MS, "eve")])
+    world.clock.advance(1)
+    world.calls().erase("ada", reason=REASON)
+    world.step_all()
+    assert world.findings.list() == [found(NOW_MS, "eve")]
+    since = [found(NOW_MS + 3), found(NOW_MS, "eve")]
+    world.findings.put(since)
+    world.clock.advance(5_000)
+    world.put_updates(add(5, sequence=9, sent_at=world.clock.now_ms()))
+    world.step_all()
+    assert world.findings.list() == since
+
+
+def test_another_region_s_erasure_reaches_the_findings() -> None:
+    """By the view that its row hides; one that only could not be read any more says nothing of an erasure."""
+    world = lived_in()
+    world.findings.put([found(NOW_MS)])
+    hidden, at = msgspec.Raw(b"null"), NOW_MS + 1
+    world.record.handle([Notice("ada", "gold", "far", "far:3", 3, at, msgspec.Raw(b"0"), hidden, "", epoch=1)])
+    assert world.findings.count() == 1
+    world.record.handle([Notice("ada", "gold", "far", "far:3", 3, at, msgspec.Raw(b"0"), hidden, "far:2", epoch=1)])
+    assert world.findings.count() == 0
+
+
+def test_a_damaged_record_of_findings_holds_up_no_erasure() -> None:
+    """The history goes, and an export has all the rest."""
+    world = lived_in()
+
+    def damaged(*_: Any, **__: Any) -> Any:
+        raise InvariantViolated("damaged")
+
+    world.findings.erase = world.findings.list = damaged  # type: ignore[method-assign]
+    world.clock.advance(1)
+    world.calls().erase("ada", reason=REASON)
+    world.step_all()
+    assert {len(t.causes) for t in world.audit.history("ada")} == {1}
+    assert world.calls().export("ada").findings == []
 
 
 def cause(n: int) -> Cause:
@@ -224,6 +272,7 @@ def test_an_export_holds_everything() -> None:
     world.dead_letters.put([mine, letter("2", identity=Identity("p", 1, "eve", "gold"))])
     world.put_updates(update({"op": "add", "n": 2**70}, sequence=2))
     world.step_all()
+    world.findings.put([found(NOW_MS), found(NOW_MS, "eve")])
     exported = world.calls().export("ada")
     assert (exported.player_id, exported.region) == ("ada", REGION)
     assert set(exported.keys) == {"gold", "friends", "guild"}
@@ -234,6 +283,7 @@ def test_an_export_holds_everything() -> None:
     assert exported.history == world.audit.history("ada")
     assert len(exported.history) == 4
     assert exported.dead_letters == [mine]
+    assert (exported.findings, exported.findings_before) == ([found(NOW_MS)], None)
     assert exported.edges_out == {"FRIEND": ["bob", "eve"], "MEMBER_OF": ["red"]}
     assert exported.edges_in == {"FRIEND": ["eve"], "MEMBER_OF": []}
     assert (exported.history_before, exported.dead_letters_after) == (None, None)
@@ -242,10 +292,11 @@ def test_an_export_holds_everything() -> None:
 
 def test_an_export_is_bounded_and_says_where_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """History and dead letters that do not fit into one answer are reached by their own calls."""
-    for name, value in (("TRANSITIONS_MAX", 4), ("PAGE", 2), ("LETTERS_MAX", 3)):
+    for name, value in (("TRANSITIONS_MAX", 4), ("PAGE", 2), ("LETTERS_MAX", 3), ("FINDINGS_MAX", 2)):
         monkeypatch.setattr(export, name, value)
     world = World()
     world.dead_letters.put([letter(f"{n}", identity=Identity("p", n, "ada", "gold")) for n in range(5)])
+    world.findings.put([found(NOW_MS + n) for n in range(3)])
     for n in range(1, 8):
         world.clock.advance(1)
         world.put_updates(add(1, sequence=n))
@@ -257,6 +308,8 @@ def test_an_export_is_bounded_and_says_where_to_go_on(monkeypatch: pytest.Monkey
     assert exported.dead_letters_after is not None
     letters = exported.dead_letters + node.dead_letters(after=exported.dead_letters_after)
     assert (len(exported.dead_letters), letters) == (3, world.dead_letters.list())
+    assert exported.findings + node.findings("ada", before=exported.findings_before) == world.findings.list()
+    assert len(exported.findings) == 2
 
 
 def test_nothing_is_held_about_a_player_whom_nobody_knows() -> None:

@@ -8,10 +8,14 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog.testing
+from msgspec import structs
 
+from playerstate.core.comparison import Difference
 from playerstate.core.findings import CACHE, GRAPH, STORE, Finding, Kind, Repair
 from playerstate.core.model import Key, View
-from playerstate.errors import NotNow, OutcomeUnknown, Unavailable
+from playerstate.core.suspicions import Suspicions
+from playerstate.errors import InvariantViolated, NotNow, OutcomeUnknown, Unavailable
 from playerstate.stages import inquiry
 from stages.verifying import Silent, Watch, watch
 from stages.world import REGION, World, add, update
@@ -47,8 +51,13 @@ class Failing:
         self.recorded += 1
         self._kept.put(findings)
 
+    def list(self, *arguments: Any, **named: Any) -> list[Finding]:
+        if self.error is not None and not isinstance(self.error, OutcomeUnknown):  # that is of writing alone
+            raise self.error
+        return self._kept.list(*arguments, **named)
 
-@pytest.mark.parametrize("error", [Unavailable("away"), OutcomeUnknown("who knows")])
+
+@pytest.mark.parametrize("error", [Unavailable("away"), OutcomeUnknown("who knows"), InvariantViolated("damaged")])
 def test_findings_that_cannot_be_recorded_are_recorded_later(world: World, error: Exception) -> None:
     """They are put right all the same, held back, and recorded with the next look at anybody."""
     one = watch(world)
@@ -209,3 +218,125 @@ def test_a_busy_world_is_found_nothing_of(world: World) -> None:
     one.look("ada", *PLAYERS)
     assert (one.suspicions.waiting, one.suspicions.open, one.findings.count()) == (0, 0, 0)
     assert world.cache.get(Key("ada", "gold")) is not None
+
+
+def restarted(world: World, one: Watch) -> Watch:
+    """The watch of the next process: it knows what was recorded, and nothing else."""
+    world.clock.advance(1000)
+    after = watch(world)
+    after.findings = after.inquiry._findings = one.findings
+    return after
+
+
+def test_an_open_finding_outlives_its_process(world: World) -> None:
+    """The next one goes on with it: it is open there at once, and has one record, whatever becomes of it."""
+    one = watch(world)
+    one.repairs_wanted = False
+    plant(world, "p0", "p1")
+    first = one.find("p0", "p1")
+    after = restarted(world, one)
+    after.repairs_wanted = False
+    after.look("p5")
+    assert (after.suspicions.open, after.suspicions.due(after.now, 10)) == (2, ["p0", "p1"])
+    after.find("p0", "p1", within_s=5)
+    assert sorted(after.findings.list(), key=str) == sorted(first, key=str)
+    world.cache.evict("p0")
+    after = restarted(world, after)
+    after.look("p0", "p1")
+    assert {(f.player_id, f.repair, f.first_seen_at) for f in after.findings.list()} == {
+        ("p0", Repair.GONE, first[0].first_seen_at),
+        ("p1", Repair.REPAIRED, first[1].first_seen_at),
+    }
+    assert (after.suspicions.open, after.inquiry.found) == (0, {})
+
+
+def test_what_was_open_is_asked_for_until_it_can_be_read(world: World) -> None:
+    """Findings that do not answer at a start are not forgotten; damaged ones are, and hold up nothing."""
+    one = watch(world)
+    one.repairs_wanted = False
+    plant(world, "p0")
+    one.find("p0")
+    after = restarted(world, one)
+    failing = Failing(after)
+    after.look("p5")
+    assert after.suspicions.open == 0
+    failing.error = None
+    after.look("p5")
+    assert after.suspicions.open == 1
+    after = restarted(world, one)
+    Failing(after).error = InvariantViolated("damaged")
+    assert [f.repair for f in after.find("p0")] == [Repair.REPAIRED]
+
+
+def test_nothing_is_put_right_before_it_is_on_record(world: World) -> None:
+    """A process that ends in the middle of a repair, or in the one after it, leaves a record of each."""
+    one = watch(world)
+    plant(world, "p0", "p1")
+    one.find("p0", "p1", within_s=2)
+    repair, seen = one.repairs.repair, []
+
+    def killed(difference: Difference) -> tuple[Repair, str]:
+        seen.append({(f.player_id, f.repair) for f in one.findings.list()})
+        assert one.suspicions.open == 0  # or alarms would see a moment of what is put right at once
+        if len(seen) == 2:
+            raise SystemExit
+        return repair(difference)
+
+    one.repairs.repair = killed  # type: ignore[method-assign]
+    with pytest.raises(SystemExit):
+        one.look("p0", "p1")
+    both = {("p0", Repair.LEFT), ("p1", Repair.LEFT)}
+    assert seen == [both, both]
+    assert {(f.player_id, f.repair) for f in one.findings.list()} == {("p0", Repair.REPAIRED), ("p1", Repair.LEFT)}
+    assert one.suspicions.open == 1
+    one.repairs.repair = repair  # type: ignore[method-assign]
+    one.find("p0", "p1", within_s=31)
+    assert [f.repair for f in one.findings.list()] == [Repair.REPAIRED] * 2
+
+
+def test_an_open_finding_is_written_when_something_of_it_is_new(world: World) -> None:
+    """Every try that comes to the same costs no commit."""
+    one = watch(world)
+    failing = Failing(one)
+    failing.error = None
+    one.repairs_wanted = False
+    plant(world, "p0")
+    one.find("p0", within_s=200)
+    assert failing.recorded == 2  # that it is there, and why it is left
+
+
+def test_what_somebody_else_has_settled_is_not_settled_again(world: World) -> None:
+    """One who was asked to verify has put it right, or the player was erased: the record stays as that left it."""
+    one = watch(world)
+    one.repairs_wanted = False
+    plant(world, "p0", "p1")
+    first, second = one.find("p0", "p1")
+    one.findings.put([structs.replace(first, repair=Repair.REPAIRED)])
+    del one.findings._findings[second.finding_id]
+    world.cache.evict("p0")
+    world.cache.evict("p1")
+    one.look("p0", "p1")
+    assert [(f.player_id, f.repair) for f in one.findings.list()] == [(first.player_id, Repair.REPAIRED)]
+    assert one.suspicions.open == 0
+
+
+def test_what_was_open_is_taken_up_as_far_as_there_is_room(world: World) -> None:
+    """And replaces nothing that is suspected already."""
+    one = watch(world)
+    one.repairs_wanted = False
+    plant(world, *PLAYERS)
+    found = one.find(*PLAYERS)
+    after = Suspicions(lambda _: 15_000, suspects_max=4)
+    for finding in [*found, *found]:
+        after.resume(finding, 7)
+    assert (after.open, after.waiting, after.due(7, 9)) == (4, 0, [finding.player_id for finding in found[:4]])
+
+
+def test_findings_that_cannot_be_recorded_are_told_of_once(world: World) -> None:
+    """Not at every look: a damaged file stays so until the next start."""
+    one = watch(world)
+    Failing(one).error = InvariantViolated("damaged")
+    plant(world, "p0")
+    with structlog.testing.capture_logs() as logs:
+        one.find("p0", within_s=60)
+    assert [line["event"] for line in logs].count("findings cannot be recorded now") == 2  # that it is there, and right

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from playerstate.backends.memory.queue import MemoryQueue
 from playerstate.backends.memory.store import MemoryStore
-from playerstate.core.findings import CACHE, Kind, Repair
+from playerstate.core.findings import CACHE, Finding, Kind, Repair
 from playerstate.core.groups import Wants
 from playerstate.core.model import Key
 from playerstate.core.replica import Replica, Write
 from playerstate.core.schema import Schema, parse_schema
 from playerstate.core.types import DATA_TYPES
 from playerstate.core.wire import decode_call, decode_notices, encode_record, encode_update
+from playerstate.errors import InvariantViolated, OutcomeUnknown, Unavailable
 from playerstate.folder import starter_schema
-from playerstate.runtime.consumers import ProjectConsumer
+from playerstate.runtime.consumers import ProjectConsumer, Report
 from playerstate.stages.apply import Apply
 from playerstate.stages.project import NOTICES_PER_MESSAGE_MAX, Group, Project
 from playerstate.stages.replicate import Replicate
@@ -211,6 +214,47 @@ def test_a_view_that_no_row_explains_is_replaced() -> None:
     assert (finding.expected, finding.found, finding.repair) == (f"{REGION}:1", "nowhere:9", Repair.REPAIRED)
     world.project.handle(world.store.changes.read(0, 10))
     assert world.findings.count() == 1
+
+
+def wrong_view(world: World) -> None:
+    """Have the cache hold what no row explains."""
+    (view,) = world.project._views({GOLD: {}})
+    world.cache.replace([msgspec.structs.replace(view, version="nowhere:9", value=msgspec.Raw(b"1"))])
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), OutcomeUnknown("who knows"), InvariantViolated("damaged")])
+def test_findings_that_cannot_be_recorded_hold_nothing_up(error: Exception) -> None:
+    """A file of findings that is damaged, or away, ends nothing that readers wait for; it is counted all the same."""
+    world = changed_world(5)
+    wrong_view(world)
+
+    def put(_findings: Sequence[Finding]) -> None:
+        raise error
+
+    world.findings.put = put  # type: ignore[method-assign]
+    consumer = ProjectConsumer(world.store.changes, world.checkpoints, world.project)
+    assert consumer.step() == 1
+    after = world.cache.get(GOLD)
+    assert after is not None
+    assert after.version == f"{REGION}:1"
+    report = Report()
+    consumer.tell(report)
+    assert report.verification.findings == {f"{CACHE}:{Kind.AHEAD}": 1}
+    assert report.verification.repairs == {Repair.REPAIRED: 1}
+
+
+def test_a_view_is_replaced_after_that_is_on_record() -> None:
+    """A process that ends in between leaves an open finding, and no riddle."""
+    world = changed_world(5)
+    wrong_view(world)
+
+    def killed(_views: object) -> None:
+        raise SystemExit
+
+    world.cache.replace = killed  # type: ignore[method-assign]
+    with pytest.raises(SystemExit):
+        world.project.handle(world.store.changes.read(0, 10))
+    assert [finding.repair for finding in world.findings.list()] == [Repair.LEFT]
 
 
 def test_groups_hear_only_what_they_want() -> None:

@@ -214,7 +214,7 @@ def test_overspent_is_left_and_said(world: World) -> None:
     one = watch(world)
     (finding,) = one.find()
     assert (finding.place, finding.kind, finding.repair) == (STORE, Kind.OVERSPENT, Repair.LEFT)
-    assert finding.detail.startswith("below its minimum: it by 3; what is lacking")
+    assert finding.detail.startswith("below its minimum; what is lacking")
     world.put_updates(add(3, sequence=3))
     world.step_all()
     one.look()
@@ -293,3 +293,24 @@ def test_edges_of_an_earlier_schema_go(world: World) -> None:
     assert [(f.place, f.kind, f.repair) for f in one.find()] == [(GRAPH, Kind.ORPHAN, Repair.REPAIRED)]
     assert world.graph.keys("", 9) == []
     assert one.differences() == []
+
+
+@pytest.mark.parametrize("key", [GOLD, FRIENDS], ids=["cache", "graph"])
+def test_what_is_written_while_it_is_put_right_is_not_undone(world: World, key: Key) -> None:
+    """The part refuses the next update as older than what is wrong there, and the repair has read the store before."""
+    world.cache.replace([cached(f"{REGION}:9", "7")])
+    world.graph.repair(FRIENDS, 2, led(9, "joe"))
+    one = watch(world)
+    (difference,) = [difference for difference in one.differences() if difference.key == key]
+    read, late = one.repairs._read, [add(5, sequence=3), befriend("zoe", sequence=3)]
+
+    def written_meanwhile(player_id: str) -> Any:
+        stored = read(player_id)
+        world.put_updates(*late)
+        late.clear()
+        world.step_all()
+        return stored
+
+    one.repairs._read = written_meanwhile  # type: ignore[method-assign]
+    assert one.repairs.repair(difference) == (Repair.REPAIRED, "")
+    assert [difference.key for difference in one.differences()] == [other for other in [GOLD, FRIENDS] if other != key]

@@ -70,7 +70,7 @@ class World:
         groups = [Group(self.queues["link"], Wants.EDGES), Group(self.queues["audit"], Wants.EVERYTHING)]
         self.project = Project(self.schema, REGION, self.store, self.cache, groups, self.clock, findings=self.findings)
         self.link = Link(self.schema, self.graph)
-        self.record = Record(self.audit)
+        self.record = Record(self.audit, self.findings)
 
     def calls(self, kind: type[Service] = Service, *, on_accepted: Callable[[], object] = lambda: None) -> Service:
         """The calls of a node on this world."""

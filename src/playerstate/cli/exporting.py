@@ -43,12 +43,17 @@ def _document(node: PlayerState, export: Export) -> dict[str, Any]:
         history += page.transitions
         deliveries += page.deliveries
         before = page.before
+    found, found_before = list(export.findings), export.findings_before
+    while found_before is not None:
+        more = node.findings(export.player_id, before=found_before, limit=PAGE)
+        found += more
+        found_before = more[-1].finding_id if more else None
     gone, gone_after = list(export.gone_letters), export.gone_letters_after
     the_players = LetterFilter(player_id=export.player_id)
     while after is not None:
-        found = node.dead_letters(after=after, limit=PAGE, where=the_players)
-        letters += found
-        after = found[-1].letter_id if found else None
+        waiting = node.dead_letters(after=after, limit=PAGE, where=the_players)
+        letters += waiting
+        after = waiting[-1].letter_id if waiting else None
     while gone_after is not None:
         records = node.gone_letters(after=gone_after, limit=PAGE, where=the_players)
         gone += records
@@ -66,6 +71,7 @@ def _document(node: PlayerState, export: Export) -> dict[str, Any]:
         "deliveries": [delivery_as_data(delivery) for delivery in deliveries],
         "dead_letters": [letter_with_body(letter) for letter in letters],
         "gone_letters": gone,
+        "findings": found,
         "edges_out": export.edges_out,
         "edges_in": export.edges_in,
     }

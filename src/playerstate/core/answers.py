@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -146,6 +147,12 @@ class VerificationStats(msgspec.Struct):
     sweeps: int = 0
     sweep_s: float = 0.0
 
+    def with_found(self, findings: Mapping[str, int], repairs: Mapping[str, int]) -> VerificationStats:
+        """With what somebody else has found, and what became of that."""
+        return msgspec.structs.replace(
+            self, findings=_sums(self.findings, findings), repairs=_sums(self.repairs, repairs)
+        )
+
 
 class Compared(msgspec.Struct):
     """What comparing some players came to, and the `cursor` to go on with, "" at the end.
@@ -214,3 +221,7 @@ class Stats(msgspec.Struct):
     dead_letters_oldest_s: float = 0.0
     retention: dict[str, RetentionStats] = {}
     alarms: list[Alarm] = []
+
+
+def _sums(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from playerstate.core.findings import Finding
 from playerstate.core.letters import GoneLetter
 from playerstate.core.model import DeadLetter, Delivery, Json, Transition, View
 from playerstate.core.numbers import to_json_number
@@ -35,10 +36,10 @@ class Export(msgspec.Struct, frozen=True):
     `history` has the latest transitions, and `deliveries` what came and did nothing; where there are more,
     `history_before` is the time before which `history` goes on. `dead_letters` are those of updates whose first key is
     the player's; where there may be more, `dead_letters_after` is the letter after which `dead_letters` goes on, and
-    likewise for the record of those that have gone. Edges
-    are by label: `edges_out` lead from the player, `edges_in` from other players to the vertex with this id, and are
-    theirs. `keys_unknown` are those of which another region has written rows, which are held here too, and which the
-    schema does not have: they cannot be read.
+    likewise for the record of those that have gone. `findings` has the latest that verification has found; where there
+    may be more, `findings_before` is the finding before which they go on. Edges are by label: `edges_out` lead from the
+    player, `edges_in` from other players to the vertex with this id, and are theirs. `keys_unknown` are those of which
+    another region has written rows, which are held here too, and which the schema does not have: they cannot be read.
     """
 
     player_id: str
@@ -55,6 +56,8 @@ class Export(msgspec.Struct, frozen=True):
     deliveries: list[Delivery] = []
     gone_letters: list[GoneLetter] = []
     gone_letters_after: int | None = None
+    findings: list[Finding] = []
+    findings_before: str | None = None
 
 
 def exported_row(row: Row[Any]) -> ExportedRow:

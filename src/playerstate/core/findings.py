@@ -41,6 +41,9 @@ class Repair(StrEnum):
     """Nothing was done: repairing is switched off, or it cannot be told what is right."""
 
 
+OPEN = (Repair.LEFT, Repair.FAILED)
+"""What became of findings that are still there."""
+
 VERIFIER = "@verify"
 """The producer of the causes of rows that are written once more, numbered by their steps. They are no updates."""
 

@@ -204,6 +204,15 @@ class Suspicions:
         self.open -= suspect.finding is not None
         return suspect
 
+    def resume(self, finding: Finding, now: int) -> None:
+        """Go on with a finding that a process before this one left open: it is due, and to be seen or gone."""
+        name, suspects = (finding.place, finding.key), self._players.get(finding.player_id, {})
+        if name in suspects or self._count >= self._suspects_max:
+            return
+        difference = Difference(finding.place, finding.key, finding.kind, finding.expected, finding.found)
+        self._put(finding.player_id, name, Suspect(difference, now, now, now, finding=finding))
+        self.open += 1
+
 
 def kind_when_confirmed(difference: Difference) -> Kind:
     """What a difference is called once it is a finding: what lagged for too long is stale, or has never come."""

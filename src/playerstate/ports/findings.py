@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from playerstate.core.findings import Finding
@@ -23,6 +23,14 @@ class Findings(Protocol):
         """How many there are."""
         ...
 
+    def erase(self, players: Mapping[str, int]) -> int:
+        """Delete what was found about players before a time (ms), each player's own. Returns how many went."""
+        ...
+
     def trim(self, before: int) -> int:
         """Delete findings from before a time (ms). Returns how many went."""
+        ...
+
+    def bound(self, keep: int) -> int:
+        """Delete what is more than so many: the first found, and open ones last. Returns how many went."""
         ...

@@ -219,7 +219,9 @@ class ProjectConsumer:
         return 1
 
     def tell(self, report: Report) -> None:
-        """Freshness."""
+        """Freshness, and what was found wrong in the cache on the way."""
+        met = self._project
+        report.verification = report.verification.with_found(met.found, met.repaired)
         report.freshness_ms = self.freshness.buckets()
         report.freshness_sum_ms = self.freshness.sum_ms
 

@@ -30,6 +30,7 @@ BYTES_EACH_MIN = 256
 LETTERS_AT_ONCE = 100
 LETTERS_MAX = 20_000
 GONE_LETTERS_MAX = 50_000
+FINDINGS_MAX = 100_000
 FUTURE_MS = 3_600_000
 """What was written further ahead than this has its time from a clock that was wrong."""
 
@@ -189,13 +190,14 @@ class _GoneLetters:
 
 
 class _OldFindings:
-    """Findings that are too old. There are few, so all that are go at once."""
+    """Findings that are too old or too many. There are few, so all that are go at once."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
 
     def __call__(self, retention: Retention, now: int) -> Ran:
-        return Ran(self._findings.trim(now - int(retention.findings_days * DAY_MS)))
+        old = self._findings.trim(now - int(retention.findings_days * DAY_MS))
+        return Ran(old + self._findings.bound(FINDINGS_MAX))
 
 
 def old_beginning(times: Sequence[tuple[int, int | None]], before: int) -> int:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import structlog
+
 from playerstate.core.export import Export, ExportedKey, exported_row
+from playerstate.core.findings import Finding
 from playerstate.core.images import Images
 from playerstate.core.letters import GoneLetter, LetterFilter
 from playerstate.core.model import DeadLetter, Delivery, Transition
 from playerstate.core.schema import Schema
+from playerstate.errors import InvariantViolated
 from playerstate.ports.audit import Audit
 from playerstate.ports.dead_letters import DeadLetters
+from playerstate.ports.findings import Findings
 from playerstate.ports.graph import Graph
 from playerstate.ports.store import Store
 from playerstate.stages.history import History
@@ -18,18 +23,30 @@ from playerstate.stages.history import History
 TRANSITIONS_MAX = 1_000
 TRANSITION_BYTES_MAX = 16 * 1024 * 1024
 LETTERS_MAX = 100
+FINDINGS_MAX = 100
 PAGE = 50
+
+log = structlog.get_logger(__name__)
 
 
 class Exporter:
     """Reads the parts of one region; it changes nothing, and stops nothing."""
 
-    def __init__(self, schema: Schema, store: Store, audit: Audit, dead_letters: DeadLetters, graph: Graph) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        store: Store,
+        audit: Audit,
+        dead_letters: DeadLetters,
+        graph: Graph,
+        findings: Findings,
+    ) -> None:
         self._schema = schema
         self._store = store
         self._history = History(audit)
         self._dead_letters = dead_letters
         self._graph = graph
+        self._findings = findings
         self._images = Images(schema, kept_max=0)
 
     def export(self, player_id: str, region: str, now: int) -> Export:
@@ -54,6 +71,7 @@ class Exporter:
             deliveries,
             gone_letters,
             gone_letters_after,
+            *self._found(player_id),
         )
 
     def _keys(self, player_id: str) -> tuple[dict[str, ExportedKey], list[str]]:
@@ -88,6 +106,14 @@ class Exporter:
     def _gone_letters(self, player_id: str) -> tuple[list[GoneLetter], int | None]:
         found = list(self._dead_letters.gone(limit=LETTERS_MAX, where=LetterFilter(player_id=player_id)))
         return found, found[-1].number if len(found) == LETTERS_MAX else None
+
+    def _found(self, player_id: str) -> tuple[list[Finding], str | None]:
+        try:
+            found = self._findings.list(player_id, limit=FINDINGS_MAX)
+        except InvariantViolated as exc:  # the file is damaged, and the next start sets it aside
+            log.warning("an export is without findings", error=str(exc))
+            return [], None
+        return found, found[-1].finding_id if len(found) == FINDINGS_MAX else None
 
 
 def _bytes(transitions: Sequence[Transition]) -> int:

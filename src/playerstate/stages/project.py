@@ -15,12 +15,14 @@ of, so that they can be shown when it does.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import structlog
+from msgspec.structs import replace
 
-from playerstate.core.findings import CACHE, Finding, Kind, Repair, finding_id
+from playerstate.core.findings import CACHE, Finding, Kind, Repair, finding_id, printable
 from playerstate.core.groups import Wants
 from playerstate.core.images import Image, Images
 from playerstate.core.model import Key, Notice, View
@@ -28,6 +30,7 @@ from playerstate.core.resolution import calls_for
 from playerstate.core.schema import Schema
 from playerstate.core.version_vector import covers
 from playerstate.core.wire import encode_call, encode_notices
+from playerstate.errors import PlayerStateError
 from playerstate.ports.cache import Cache, Put
 from playerstate.ports.clock import Clock
 from playerstate.ports.findings import Findings
@@ -67,7 +70,8 @@ class Project:
     """The stage, in one region. One that is `alone` need not look for other regions' rows.
 
     `resolve` is the queue of the resolver, where there is one; `retired` tells which regions are gone, and their heirs;
-    `predecessors` are the names that the region had before; what is found wrong on the way is recorded in `findings`.
+    `predecessors` are the names that the region had before; what is found wrong on the way is recorded in `findings`,
+    and counted as an inquiry counts: `found` by `place:kind`, `repaired` by what became of it.
     """
 
     def __init__(
@@ -85,6 +89,8 @@ class Project:
         predecessors: Collection[str] = (),
         findings: Findings | None = None,
     ) -> None:
+        self.found: Counter[str] = Counter()
+        self.repaired: Counter[str] = Counter()
         self._findings = findings
         self._schema = schema
         self._region = region
@@ -175,28 +181,39 @@ class Project:
     def _replace(self, wrong: Sequence[View]) -> None:
         """Have the cache show what the rows say, where it holds what no row explains; a finding, already put right."""
         held = self._cache.versions([view.key for view in wrong])
-        self._cache.replace(wrong)
-        now, found = self._clock.now_ms(), []
-        for view, version in zip(wrong, held, strict=True):
-            log.error("the cache held a view that no row explains", state_key=view.state_key, version=version)
-            found.append(
-                Finding(
-                    finding_id(now, CACHE, view.key),
-                    self._region,
-                    CACHE,
-                    Kind.AHEAD,
-                    *view.key,
-                    expected=view.version,
-                    found=version or "",
-                    first_seen_at=now,
-                    found_at=now,
-                    detail="met on the way",
-                    repair=Repair.REPAIRED,
-                    repaired_at=now,
-                )
+        now = self._clock.now_ms()
+        found = [
+            Finding(
+                finding_id(now, CACHE, view.key),
+                self._region,
+                CACHE,
+                Kind.AHEAD,
+                *view.key,
+                expected=view.version,
+                found=printable(version or ""),
+                first_seen_at=now,
+                found_at=now,
+                detail="met on the way",
             )
-        if self._findings is not None:
+            for view, version in zip(wrong, held, strict=True)
+        ]
+        for finding in found:
+            log.error("the cache held a view that no row explains", state_key=finding.state_key, version=finding.found)
+            self.found[f"{CACHE}:{finding.kind}"] += 1
+        self._record(found)
+        self._cache.replace(wrong)
+        self.repaired[Repair.REPAIRED] += len(found)
+        now = self._clock.now_ms()
+        self._record([replace(finding, repair=Repair.REPAIRED, repaired_at=now) for finding in found])
+
+    def _record(self, found: Sequence[Finding]) -> None:
+        """Record findings. That they cannot be holds nothing up: readers wait for what is projected."""
+        if self._findings is None:
+            return
+        try:
             self._findings.put(found)
+        except PlayerStateError as exc:
+            log.warning("findings cannot be recorded", lost=len(found), error=str(exc))
 
     def _views(self, visible: _Visible) -> list[View]:
         return [self._images.view(key, images.values()) for key, images in visible.items()]

@@ -1,6 +1,7 @@
 """Repairs: a confirmed difference -> the part that was wrong, by the way that everything goes.
 
-    difference -> [read the store again] -> cache, graph: replace or delete, if what was found is still there
+    difference -> [read the store again] -> cache, graph: replace or delete, if what was found is still there,
+                                        |   and offer what has been written meanwhile
                                         -> store: this region writes its row once more
 
 What another region holds wrongly is put right by the region that writes the row: nobody writes what is another's, and
@@ -14,7 +15,7 @@ from contextlib import suppress
 from playerstate.core.comparison import Difference, Wrong, targets_of
 from playerstate.core.findings import CACHE, GRAPH, STORE, VERIFIER, Kind, Repair, copies_in
 from playerstate.core.images import Images
-from playerstate.core.model import Cause, Effect, Status
+from playerstate.core.model import Cause, Effect, Key, Status
 from playerstate.core.replica import Replica
 from playerstate.core.schema import Schema
 from playerstate.core.snapshots import Copy
@@ -58,23 +59,31 @@ class Repairs:
         return read_player(self._parts.store, self._images, self._schema, self._region, player_id)
 
     def _repair_cache(self, difference: Difference) -> tuple[Repair, str]:
-        stored = self._read(difference.key.player_id)
-        if difference.key.state_key in stored.unknown:
+        key, stored = difference.key, self._read(difference.key.player_id)
+        if key.state_key in stored.unknown:
             return UNREADABLE
-        view = stored.views.get(difference.key.state_key)
-        return _done(self._parts.cache.repair(difference.key, difference.found, view))
+        done = self._parts.cache.repair(key, difference.found, stored.views.get(key.state_key))
+        # What was written since the store was read may have been refused already, as older than what was wrong there.
+        newer = self._read(key.player_id).views.get(key.state_key) if done else None
+        if newer is not None:
+            self._parts.cache.put([newer])
+        return _done(done)
 
     def _repair_graph(self, difference: Difference) -> tuple[Repair, str]:
-        stored = self._read(difference.key.player_id)
-        if difference.key.state_key in stored.unknown:
+        key, stored = difference.key, self._read(difference.key.player_id)
+        if key.state_key in stored.unknown:
             return UNREADABLE
-        view = stored.views.get(difference.key.state_key)
-        spec = self._schema.keys.get(difference.key.state_key)
-        edges = None
-        if view is not None and spec is not None and spec.edge is not None:
-            steps = total(parse_vector(view.version))
-            edges = EdgesOfKey(view.key, spec.edge, steps, targets_of(spec, view.value))
-        return _done(self._parts.graph.repair(difference.key, int(difference.found), edges))
+        done = self._parts.graph.repair(key, int(difference.found), self._edges(key, stored))
+        newer = self._edges(key, self._read(key.player_id)) if done else None  # as in the cache
+        if newer is not None:
+            self._parts.graph.sync([newer])
+        return _done(done)
+
+    def _edges(self, key: Key, stored: StoredPlayer) -> EdgesOfKey | None:
+        view, spec = stored.views.get(key.state_key), self._schema.keys.get(key.state_key)
+        if view is None or spec is None or spec.edge is None:
+            return None
+        return EdgesOfKey(view.key, spec.edge, total(parse_vector(view.version)), targets_of(spec, view.value))
 
     def _write_anew(self, difference: Difference) -> tuple[Repair, str]:
         key = difference.key
