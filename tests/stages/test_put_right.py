@@ -277,6 +277,28 @@ def test_what_was_worked_out_holds_only_for_what_was_read() -> None:
     assert (world.values()["ada", "set"], world.values()["eve", "register"]) == (["bob", "eve"], "y")
 
 
+@pytest.mark.parametrize("raced", PLAYERS)
+def test_what_comes_while_the_history_is_read_is_not_overwritten(raced: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The undo holds for the rows that it was checked against, not for later ones. Promise 5."""
+    world = Support()
+    world.send([op("register", "set", player, value="old") for player in PLAYERS])
+    (wrong,) = world.send([op("register", "set", player, value="wrong") for player in PLAYERS])
+    history = world.audit.history
+    races = [lambda: world.send([op("register", "set", raced, value="newer")])]
+
+    def raced_history(player_id: str, *args: Any, **kwargs: Any) -> list[Transition]:
+        found = history(player_id, *args, **kwargs)
+        if player_id == raced and races:
+            races.pop()()
+        return found
+
+    monkeypatch.setattr(world.audit, "history", raced_history)
+    with pytest.raises(InvalidUpdate, match="later update has decided"):
+        world.undo(wrong)
+    assert not races
+    assert world.values()[raced, "register"] == "newer"
+
+
 def test_a_key_that_is_always_raced_is_given_up() -> None:
     """As a conflict, with nothing changed by it."""
     world = Support()

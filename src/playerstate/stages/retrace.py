@@ -35,10 +35,14 @@ class Lagging(InvalidUpdate):
 
 
 class Trace(NamedTuple):
-    """What an update did to one key, and the key's transitions since then, without their values."""
+    """What an update did to one key, and the key's transitions since then, without their values.
+
+    `row` is the key as it stood when these were found to be all; nothing was looked at that came later.
+    """
 
     past: Past
     since: list[Transition]
+    row: Replica
 
 
 class Retrace:
@@ -69,7 +73,7 @@ class Retrace:
         found += [(other, *self._other(identity, other, first.written_at, rows[other])) for other in others]
         for one, transition, _, later in found:
             self._check_whole(one, transition, later, rows[one])
-        return [Trace(past_of(one, by, transition, later), later) for one, transition, by, later in found]
+        return [Trace(past_of(one, by, transition, later), later, rows[one]) for one, transition, by, later in found]
 
     def _first(self, identity: Identity, key: Key, row: Replica) -> tuple[Transition, Cause, list[Transition]]:
         since: list[Transition] = []
