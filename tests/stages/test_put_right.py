@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from playerstate.core.amendment import Amendment
 from playerstate.core.answers import Accepted
+from playerstate.core.findings import VERIFIER
 from playerstate.core.model import Identity, Key, Outcome, Reason, Status, Transition
 from playerstate.core.producers import RETENTION_MS
 from playerstate.core.schema import TypeName, parse_schema
@@ -361,6 +362,7 @@ def test_what_the_history_does_not_have_is_refused(monkeypatch: pytest.MonkeyPat
     assert world.refusal(refused) == "not_applied"
     (best,) = world.send([op("max_register", "set", value=3), op("counter", "add", n=1)])
     assert world.refusal(best) == "cannot_be_undone"
+    assert world.refusal(best._replace(producer=VERIFIER)) == "cannot_be_undone", "it is no update"
     world.audit._players["eve"].clear()
     assert world.refusal(trade) == "history_incomplete"
     for why in ("", " ", "x" * 201, "a\nb"):

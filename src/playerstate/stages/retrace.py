@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from playerstate.core.findings import VERIFIER
 from playerstate.core.model import ERASE, Cause, Identity, Key, Outcome, Status, Transition
 from playerstate.core.pasts import Past, past_of
 from playerstate.core.producers import recall
@@ -59,8 +60,9 @@ class Retrace:
         Raises `InvalidUpdate` that says why it cannot be undone, `Lagging` if that may change in a moment.
         """
         key = Key(identity.player_id, identity.state_key)
-        if identity.producer in (RESOLVER, RETIRER):
-            raise InvalidUpdate("Rights that were given or taken over are no update", code="cannot_be_undone")
+        if identity.producer in (RESOLVER, RETIRER, VERIFIER):
+            words = "Rights that were given or taken over, and rows that were written once more, are no updates"
+            raise InvalidUpdate(words, code="cannot_be_undone")
         rows = dict(load([key]))
         first, cause, since = self._first(identity, key, rows[key])
         if cause.status is not Status.APPLIED:
