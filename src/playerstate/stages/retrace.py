@@ -137,7 +137,8 @@ class Retrace:
             ]
             if self._region in by:
                 return Lagging(message, code="not_found")
-            return InvalidUpdate(f"{message}; ask {' or '.join(by)}, which has applied it", code="written_elsewhere")
+            where = f"{' or '.join(by)} has applied it: undo it there, or put the value right with `set`"
+            return InvalidUpdate(f"{message}; {where}", code="written_elsewhere")
         others = sorted(region for region in row.vector if region != self._region)
         if others:
             message += f"; what was applied in another region stands in the history there: {', '.join(others)}"
@@ -159,7 +160,8 @@ class Retrace:
         elsewhere = sorted(region for region in untold if region != self._region)
         if elsewhere:
             raise InvalidUpdate(
-                f"{key} was written in {', '.join(elsewhere)} since, and what was done there is not known here",
+                f"{key} was written in {', '.join(elsewhere)} since, and what was done there is not known here; "
+                "put the value right with `set`",
                 code="written_elsewhere",
             )
         if untold:
