@@ -332,6 +332,20 @@ def test_it_is_still_known_when_the_producer_memory_has_forgotten() -> None:
     assert world.refusal(trade) == "already_undone"
 
 
+def test_an_undo_of_which_nothing_is_known_any_more_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The history never heard of it, and the row has forgotten it: it is seen that a step is not told. Promise 2."""
+    monkeypatch.setattr(amending, "LAG_MAX_S", 0.0)
+    world, trade = traded()
+    with monkeypatch.context() as lost:
+        lost.setattr(world.audit, "append", lambda transitions: None)
+        world.undo(trade)
+    world.clock.advance(RETENTION_MS + 1)
+    late = {"producer": "game-9", "sent_at": world.clock.now_ms()}
+    world.put_updates(*(update(op("bounded_counter", "add", player, n=100), **late) for player in PLAYERS))
+    world.step_all()
+    assert world.refusal(trade) == "history_incomplete"
+
+
 def test_what_is_erased_stays_erased(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever of its keys was erased; also by an erasure that comes between reading and applying. Promise 5."""
     for player in PLAYERS:

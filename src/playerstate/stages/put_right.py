@@ -70,7 +70,7 @@ class PutRight:
 
         Raises `InvalidUpdate` that says why it cannot be undone, `Lagging` if that may change in a moment.
         """
-        traces = self._retrace.traces(identity, self._load)
+        traces = self._retrace.traces(identity, self._load, now)
         replicas = {trace.past.key: trace.row for trace in traces}  # read anew, they might hold what was not looked at
         undoer = undoer_of(identity)
         sequence = _tries(undoer, traces) + 1

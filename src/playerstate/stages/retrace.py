@@ -13,7 +13,7 @@ import msgspec
 from playerstate.core.findings import VERIFIER
 from playerstate.core.model import ERASE, Cause, Identity, Key, Outcome, Status, Transition
 from playerstate.core.pasts import Past, past_of
-from playerstate.core.producers import recall
+from playerstate.core.producers import RETENTION_MS, recall
 from playerstate.core.replica import Replica
 from playerstate.core.resolution import RESOLVER
 from playerstate.core.retirement import RETIRER
@@ -54,8 +54,10 @@ class Retrace:
         self._region = region
         self._history = history
 
-    def traces(self, identity: Identity, load: Callable[[Sequence[Key]], Mapping[Key, Replica]]) -> list[Trace]:
-        """What the update did, key by key, the first one first. `load` gives the keys as they stand now.
+    def traces(
+        self, identity: Identity, load: Callable[[Sequence[Key]], Mapping[Key, Replica]], now: int
+    ) -> list[Trace]:
+        """What the update did, key by key, the first one first. `load` gives the keys as they stand now (ms).
 
         Raises `InvalidUpdate` that says why it cannot be undone, `Lagging` if that may change in a moment.
         """
@@ -74,7 +76,7 @@ class Retrace:
         rows.update(load(others))
         found += [(other, *self._other(identity, other, first.written_at, rows[other])) for other in others]
         for one, transition, _, later in found:
-            self._check_whole(one, transition, later, rows[one])
+            self._check_whole(one, transition, later, rows[one], now)
         return [Trace(past_of(one, by, transition, later), later, rows[one]) for one, transition, by, later in found]
 
     def _first(self, identity: Identity, key: Key, row: Replica) -> tuple[Transition, Cause, list[Transition]]:
@@ -144,11 +146,18 @@ class Retrace:
             message += f"; what was applied in another region stands in the history there: {', '.join(others)}"
         return InvalidUpdate(message, code="not_found")
 
-    def _check_whole(self, key: Key, transition: Transition, since: Sequence[Transition], row: Replica) -> None:
-        """Nothing has happened to the key since that would have to be known, and is not."""
+    def _check_whole(
+        self, key: Key, transition: Transition, since: Sequence[Transition], row: Replica, now: int
+    ) -> None:
+        """Nothing has happened to the key since that would have to be known, and is not.
+
+        Where an undo takes effect whatever happened since, that is an undo of the same, here, that its row may have
+        forgotten.
+        """
         if row.epoch != transition.epoch:
             raise _erased(key)
-        if not needs_guard(self._schema.keys[key.state_key]):
+        guarded = needs_guard(self._schema.keys[key.state_key])
+        if not guarded and transition.written_at >= now - RETENTION_MS:
             return
         told = {(one.region, cause.n) for one in since for cause in one.causes}
         then = parse_vector(transition.version)
@@ -158,13 +167,13 @@ class Retrace:
             if any((region, step) not in told for step in range(then.get(region, 0) + 1, n + 1))
         ]
         elsewhere = sorted(region for region in untold if region != self._region)
-        if elsewhere:
+        if elsewhere and guarded:
             raise InvalidUpdate(
                 f"{key} was written in {', '.join(elsewhere)} since, and what was done there is not known here; "
                 "put the value right with `set`",
                 code="written_elsewhere",
             )
-        if untold:
+        if self._region in untold:
             raise Lagging(f"The history of {key} does not tell all that was done since", code="history_incomplete")
 
 
