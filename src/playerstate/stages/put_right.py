@@ -72,7 +72,7 @@ class PutRight:
         """
         traces = self._retrace.traces(identity, self._load, now)
         replicas = {trace.past.key: trace.row for trace in traces}  # read anew, they might hold what was not looked at
-        undoer = undoer_of(identity)
+        undoer = undoer_of(identity, traces[0].region)
         sequence = _tries(undoer, traces) + 1
         found = inverse([trace.past for trace in traces], self._schema)
         as_read = [(*key, replicas[key].version) for key in found.guarded]

@@ -45,6 +45,11 @@ class Trace(NamedTuple):
     since: list[Transition]
     row: Replica
 
+    @property
+    def region(self) -> str:
+        """The region that applied it, whose transition is the last one looked at."""
+        return self.since[-1].region
+
 
 class Retrace:
     """Reads one history, that of the region whose name it has; or those of several, one after the other by time."""
