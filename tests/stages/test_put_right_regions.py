@@ -35,7 +35,7 @@ def undoing(regions: Regions, region: str, identity: Identity) -> Update:
 
 
 def test_what_two_regions_have_applied_is_undone_in_each() -> None:
-    """Both took it to be new, and it counts twice; what each did is undone once, however often it is sent. Promise 2."""
+    """It counts twice; what each did is undone once, however often it is sent. Promise 2."""
     regions = Regions()
     given = add(100)
     assert [regions.send(region, given) for region in ("a", "b")] == ["applied", "applied"]
