@@ -81,7 +81,8 @@ class PlayerState(Protocol):
     def send_again(self, letter_id: str) -> list[Answer]:
         """Send the updates of a dead letter again, as `replay:<id>:<hash>`; the letter goes if all were accepted.
 
-        It may be repeated after any failure. An update that has taken effect all the same is `Rejected` as `processed`.
+        It may be repeated after any failure. An update that has taken effect all the same is `Rejected` as `processed`,
+        one that names a player who was erased since as `erased`; `too_many_producers` may be tried again later.
         Raises `InvalidUpdate` for a letter that is not there, that cannot be read, or all of which has been processed.
         """
         ...

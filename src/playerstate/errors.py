@@ -28,11 +28,11 @@ class InvalidUpdate(PlayerStateError):
     """The update is malformed or impossible; sending it again cannot help.
 
     `code` is stable and meant for programs, `where` is a path such as `$.ops[0].n`, and the text says what is
-    wrong in words that are the same on every way in.
+    wrong in words that are the same on every way in; it names the path unless that is the whole, `$`.
     """
 
     def __init__(self, message: str, *, code: str = "invalid", where: str = "$") -> None:
-        super().__init__(f"{message} - at `{where}`")
+        super().__init__(message if where == "$" else f"{message} - at `{where}`")
         self.message = message
         self.code = code
         self.where = where

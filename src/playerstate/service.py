@@ -30,6 +30,7 @@ from playerstate.ports.stream import Checkpoints, Stream
 from playerstate.runtime.amending import Amending
 from playerstate.stages.accept import Accept
 from playerstate.stages.export import Exporter
+from playerstate.stages.hindrances import Hindrances
 from playerstate.stages.history import NOBODY, History, Others
 from playerstate.stages.letters import Letters
 from playerstate.stages.outcomes import Outcomes
@@ -39,6 +40,8 @@ from playerstate.stages.verify_once import VerifyOnce
 
 OUTCOME_POLL_S = 0.05
 DRAIN_POLL_S = 0.005
+CATCH_UP_MAX_S = 5.0
+"""How long sending a letter again waits for what was accepted before to be applied."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class Service(PlayerState):
             clock,
             send=self.send_many,
             took_effect=self._outcomes.took_effect,
+            hindrances=Hindrances(schema, lambda: stats().region, parts.store, self._caught_up),
         )
         self._settings = settings
         self._exporter = Exporter(schema, parts.store, parts.audit, parts.dead_letters, parts.graph, parts.findings)
@@ -297,6 +301,9 @@ class Service(PlayerState):
     def _catch_up(self, deadline: float) -> bool:
         accepted = self._parts.stream.head()
         return _wait(lambda: self._parts.checkpoints.load("apply") >= accepted, deadline)
+
+    def _caught_up(self) -> bool:
+        return self._catch_up(time.monotonic() + CATCH_UP_MAX_S)
 
     def _key(self, player_id: str, state_key: str) -> Key:
         check_player_id(player_id)

@@ -67,7 +67,7 @@ def test_bad_input_is_refused_in_the_same_words_on_every_way_in(bad: Bad, read: 
         check(read(bad.data))
     assert (caught.value.code, caught.value.where) == (bad.code, bad.where)
     assert str(caught.value).startswith(bad.message)
-    assert str(caught.value).endswith(f" - at `{bad.where}`")
+    assert (f" - at `{bad.where}`" in str(caught.value)) == (bad.where != "$"), "the whole needs no path"
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from builders import NOW_MS
+from playerstate.core.findings import VERIFIER
 from playerstate.core.model import Cause, Effect, Key, Op, Status, Transition
 from playerstate.core.pasts import Past, past_of
 from playerstate.core.schema import TypeName, parse_schema
@@ -45,6 +47,16 @@ def test_updates_are_told_apart_by_what_had_seen_what() -> None:
     assert [cause.n for cause in past.earlier] == [4]
     assert sorted(cause.n for cause in past.later) == [4, 6, 8]
     assert [cause.n for cause in past.concurrent] == [3]
+
+
+def test_a_row_that_verification_wrote_once_more_decides_nothing() -> None:
+    """Here or in another region, before or after; the update can be undone as before."""
+    ours = did(5, SET)
+    anew = Cause(6, VERIFIER, 6, NOW_MS, NOW_MS, [Effect("write_anew")])
+    mine = write("a", "a:6,b:2", structs.replace(anew, n=4, sequence=4), ours, anew)
+    since = [write("a", "a:7,b:2", structs.replace(anew, n=7)), write("b", "b:3", structs.replace(anew, n=3)), mine]
+    past = past_of(KEY, ours, mine, since)
+    assert [past.earlier, past.later, past.concurrent] == [[], [], []]
 
 
 def undone(type_name: TypeName, cause: Cause, *, before: Any, **around: list[Cause]) -> list[Op] | str:

@@ -132,7 +132,7 @@ def test_of_several_regions_the_one_that_applied_it_undoes_it(tmp_path: Path) ->
         earned = applied(eu, op("ada", "gold", "add", n=40))
         named = applied(us, op("ada", "guild", "set", value="red"))
         assert regions.settle(timeout_s=LIMIT_S)
-        with pytest.raises(InvalidUpdate, match="eu-west-1"):
+        with pytest.raises(InvalidUpdate, match="eu-west-1 has applied it: undo it there"):
             us.undo(earned, reason=WHY)
         assert eu.undo(earned, reason=WHY).outcome == APPLIED
         applied(eu, op("ada", "guild", "set", value="blue"))
@@ -141,6 +141,8 @@ def test_of_several_regions_the_one_that_applied_it_undoes_it(tmp_path: Path) ->
         with pytest.raises(InvalidUpdate) as caught:
             us.undo(named, reason=WHY)
         assert caught.value.code == "written_elsewhere"
+        assert "with `set`" in str(caught.value)
+        assert "at `$`" not in str(caught.value)
         assert us.set_value("ada", "guild", "green", reason=WHY).outcome == APPLIED
         assert regions.settle(timeout_s=LIMIT_S)
         assert eu.get("ada", "guild").decoded() == "green"

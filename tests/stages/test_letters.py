@@ -12,6 +12,7 @@ from builders import letter
 from playerstate.core.answers import Accepted, Rejected
 from playerstate.core.letters import End, Ending, replayer
 from playerstate.core.model import DeadLetter, Identity, Outcome, Status, Update
+from playerstate.core.producers import PRODUCERS_MAX
 from playerstate.core.schema import parse_schema
 from playerstate.core.wire import encode_record, encode_update
 from playerstate.errors import InvalidUpdate, OutcomeUnknown, SlowDown, Unavailable
@@ -273,6 +274,89 @@ def test_records_from_the_future_are_letters_of_their_updates() -> None:
     assert [one.code for one in world.dead_letters.list()] == ["too_new", "too_new"]
     assert node.outcome(Identity(OWN, 1, "ada", "mana")) == Outcome(Status.DEAD, "too_new")
     assert node.outcome(Identity(OWN, 9, "ada", "mana")) == Outcome(Status.APPLIED)
+
+
+# -- what the rows say against it
+
+
+def codes(answers: Sequence[Any]) -> list[str]:
+    return [answer.code if isinstance(answer, Rejected) else "accepted" for answer in answers]
+
+
+def test_a_letter_that_finds_no_room_stays() -> None:
+    """Nothing is sent of it; after the memory's time there is room, and other keys have some at any time. Promise 1."""
+    world, (full, other) = dead_mana(mana(5), update({"player_id": "bob", "state_key": "mana", "op": "add", "n": 7}))
+    world.put_updates(*[mana(1, producer=f"p{n}") for n in range(PRODUCERS_MAX)])
+    world.step_all()
+    node = world.calls(on_accepted=world.step_all)
+    before = len(records(world))
+    assert codes(node.send_again(full.letter_id)) == ["too_many_producers"]
+    assert (len(records(world)), world.dead_letters.get(full.letter_id)) == (before, full)
+    assert codes(node.send_again(other.letter_id)) == ["accepted"]
+    assert world.calls().get("bob", "mana").decoded() == 7
+    world.clock.advance(49 * HOUR_MS)
+    assert codes(node.send_again(full.letter_id)) == ["accepted"]
+    assert (value(world), world.dead_letters.count()) == (PRODUCERS_MAX + 5, 0)
+
+
+def test_a_producer_that_has_its_place_needs_no_other() -> None:
+    """What was cut off in the middle is sent again, though the key is full by now."""
+    world, (one,) = dead_mana(mana(5))
+    world.put_updates(
+        structs.replace(mana(5), producer=replayer(one), sequence=2),
+        *[mana(1, producer=f"p{n}") for n in range(PRODUCERS_MAX - 1)],
+    )
+    world.step_all()
+    assert codes(world.calls().send_again(one.letter_id)) == ["accepted"]
+
+
+TRADED = ({"state_key": "mana", "op": "add", "n": -5}, {"player_id": "eve", "op": "add", "n": 5})
+
+
+@pytest.mark.parametrize("apply_waits", [True, False])
+def test_a_letter_brings_nothing_to_a_player_who_was_erased(*, apply_waits: bool) -> None:
+    """Whoever it begins with, whether or not apply has come to the erasure; what came after it is sent. Promise 5."""
+    world, (trade,) = dead_mana(update(*TRADED))
+    world.clock.advance(1000)
+    world.calls(on_accepted=(lambda: None) if apply_waits else world.step_all).erase("eve", reason="a request")
+    world.clock.advance(1000)
+    node = world.calls(on_accepted=world.step_all)
+    if apply_waits:  # it is asked how far apply is, and has not come there
+        load = world.checkpoints.load
+
+        def load_and_step(name: str) -> int:
+            world.checkpoints.load = load  # type: ignore[method-assign]
+            found = load(name)
+            world.step_all()
+            return found
+
+        world.checkpoints.load = load_and_step  # type: ignore[method-assign]
+    assert codes(node.send_again(trade.letter_id)) == ["erased"]
+    assert world.dead_letters.get(trade.letter_id) == trade
+    assert world.calls().get("eve", "gold").decoded() == 0
+    later = several(world, update(*TRADED, sequence=2, sent_at=world.clock.now_ms()))
+    world.dead_letters.replace(structs.replace(world.dead_letters.list()[-1], at=world.clock.now_ms()))
+    assert codes(node.send_again(later)) == ["accepted"]
+    assert (value(world), world.calls().get("eve", "gold").decoded()) == (-5, 5)
+
+
+def test_a_letter_that_is_erased_while_it_is_sent_again_is_gone() -> None:
+    """It was there when it was read, and not when the try was noted: nothing is sent. Promise 5."""
+    world, (one,) = dead_mana(mana(5))
+    world.clock.advance(1000)
+    replace = world.dead_letters.replace
+
+    def erased_before(letter: DeadLetter) -> bool:
+        world.accept.erase("ada", "a request")
+        world.step_all()
+        world.clock.advance(5)
+        return replace(letter)
+
+    world.dead_letters.replace = erased_before  # type: ignore[method-assign]
+    with pytest.raises(InvalidUpdate) as caught:
+        world.calls(on_accepted=world.step_all).send_again(one.letter_id)
+    assert caught.value.code == "letter_gone"
+    assert value(world) == 0
 
 
 # -- discarding, expiring, erasing

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from playerstate.core.amendment import Amendment
 from playerstate.core.answers import Accepted
+from playerstate.core.findings import VERIFIER
 from playerstate.core.model import Identity, Key, Outcome, Reason, Status, Transition
 from playerstate.core.producers import RETENTION_MS
 from playerstate.core.schema import TypeName, parse_schema
@@ -277,6 +278,28 @@ def test_what_was_worked_out_holds_only_for_what_was_read() -> None:
     assert (world.values()["ada", "set"], world.values()["eve", "register"]) == (["bob", "eve"], "y")
 
 
+@pytest.mark.parametrize("raced", PLAYERS)
+def test_what_comes_while_the_history_is_read_is_not_overwritten(raced: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The undo holds for the rows that it was checked against, not for later ones. Promise 5."""
+    world = Support()
+    world.send([op("register", "set", player, value="old") for player in PLAYERS])
+    (wrong,) = world.send([op("register", "set", player, value="wrong") for player in PLAYERS])
+    history = world.audit.history
+    races = [lambda: world.send([op("register", "set", raced, value="newer")])]
+
+    def raced_history(player_id: str, *args: Any, **kwargs: Any) -> list[Transition]:
+        found = history(player_id, *args, **kwargs)
+        if player_id == raced and races:
+            races.pop()()
+        return found
+
+    monkeypatch.setattr(world.audit, "history", raced_history)
+    with pytest.raises(InvalidUpdate, match="later update has decided"):
+        world.undo(wrong)
+    assert not races
+    assert world.values()[raced, "register"] == "newer"
+
+
 def test_a_key_that_is_always_raced_is_given_up() -> None:
     """As a conflict, with nothing changed by it."""
     world = Support()
@@ -309,6 +332,20 @@ def test_it_is_still_known_when_the_producer_memory_has_forgotten() -> None:
     assert world.refusal(trade) == "already_undone"
 
 
+def test_an_undo_of_which_nothing_is_known_any_more_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The history never heard of it, and the row has forgotten it: it is seen that a step is not told. Promise 2."""
+    monkeypatch.setattr(amending, "LAG_MAX_S", 0.0)
+    world, trade = traded()
+    with monkeypatch.context() as lost:
+        lost.setattr(world.audit, "append", lambda transitions: None)
+        world.undo(trade)
+    world.clock.advance(RETENTION_MS + 1)
+    late = {"producer": "game-9", "sent_at": world.clock.now_ms()}
+    world.put_updates(*(update(op("bounded_counter", "add", player, n=100), **late) for player in PLAYERS))
+    world.step_all()
+    assert world.refusal(trade) == "history_incomplete"
+
+
 def test_what_is_erased_stays_erased(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever of its keys was erased; also by an erasure that comes between reading and applying. Promise 5."""
     for player in PLAYERS:
@@ -339,6 +376,7 @@ def test_what_the_history_does_not_have_is_refused(monkeypatch: pytest.MonkeyPat
     assert world.refusal(refused) == "not_applied"
     (best,) = world.send([op("max_register", "set", value=3), op("counter", "add", n=1)])
     assert world.refusal(best) == "cannot_be_undone"
+    assert world.refusal(best._replace(producer=VERIFIER)) == "cannot_be_undone", "it is no update"
     world.audit._players["eve"].clear()
     assert world.refusal(trade) == "history_incomplete"
     for why in ("", " ", "x" * 201, "a\nb"):

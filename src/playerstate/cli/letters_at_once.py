@@ -12,7 +12,7 @@ from playerstate.cli.letters import gone_as_data
 from playerstate.cli.progress import progress
 from playerstate.cli.sending import send_letter, told_words
 from playerstate.core.letters import LetterFilter
-from playerstate.core.model import Reason, Status
+from playerstate.core.model import Status
 from playerstate.errors import InvalidUpdate
 
 PAGE = 1_000
@@ -39,7 +39,8 @@ def chosen(
 def send_letters_again(node: PlayerState, ids: Sequence[str], *, one: bool, as_json: bool) -> ExitCode:
     """Send them again one after the other, and wait for the outcomes of each; the worst of their exit codes.
 
-    It ends with the first that is dead again, or finds no room: the others would fare alike.
+    It ends with the first that is dead again: the others would fare alike. One whose key has no room for its producer
+    stays, and those of other keys are sent.
     """
 
     def send(letter_id: str) -> tuple[dict[str, Any], ExitCode, bool]:
@@ -88,7 +89,7 @@ def _one_by_one(
             _tell(told, words, as_json=as_json)
             advance(place, len(ids), place)
             if stop:
-                note("What was sent is put aside again, or found no room; the letters that follow are left alone.")
+                note("What was sent is put aside again; the letters that follow are left alone.")
                 break
     if as_json:
         console.document({"done": done, "of": len(ids)})
@@ -114,4 +115,4 @@ def _sent_words(told: dict[str, Any]) -> str:
 
 def _in_vain(told: dict[str, Any]) -> bool:
     outcome = told.get("outcome")
-    return outcome is not None and (outcome.status is Status.DEAD or outcome.reason == Reason.TOO_MANY_PRODUCERS)
+    return outcome is not None and outcome.status is Status.DEAD

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from playerstate.core.findings import VERIFIER
 from playerstate.core.model import ERASE, Cause, Effect, Json, Key, Status, Transition
 from playerstate.core.version_vector import parse_vector
 from playerstate.errors import InvalidUpdate
@@ -40,7 +41,7 @@ class Past(NamedTuple):
 
 def past_of(key: Key, cause: Cause, transition: Transition, since: Iterable[Transition]) -> Past:
     """How an update stands among the others. `since` are the transitions of the key that are not older than its own,
-    of all regions whose steps are to be reckoned with.
+    of all regions whose steps are to be reckoned with. A row that was written once more decides nothing anew.
     """
     seen = parse_vector(transition.version)
     earlier: list[Cause] = []
@@ -49,7 +50,7 @@ def past_of(key: Key, cause: Cause, transition: Transition, since: Iterable[Tran
     for other in since:
         knew_it = parse_vector(other.version).get(transition.region, 0) >= cause.n
         for one in other.causes:
-            if one.status is not Status.APPLIED:
+            if one.status is not Status.APPLIED or one.producer == VERIFIER:
                 continue
             if other.region == transition.region:
                 if one.n > cause.n:

@@ -146,6 +146,11 @@ def remember(part: Part, producer: str, sequence: int, sent_at: int, outcome: Ou
     return Part(part.horizon, {**part.producers, producer: after})
 
 
+def has_room(part: Part, producer: str, *, now: int) -> bool:
+    """Whether `remember` would find room for the producer."""
+    return producer in part.producers or len(_forget_old(part, now - RETENTION_MS).producers) < PRODUCERS_MAX
+
+
 def turned_away(part: Part, sent_at: int) -> Part:
     """The memory after it found no room for an update of a new producer, whose repeats answer `expired`."""
     return Part(max(part.horizon, sent_at), part.producers)
@@ -186,6 +191,17 @@ def erased(memory: Memory, region: str, eraser: str, sequence: int, at: int) -> 
 def horizon(memory: Memory) -> int:
     """The latest time (ms) until which some region has forgotten what was sent."""
     return max([part.horizon for part in memory.values()], default=0)
+
+
+def erased_at(memory: Memory) -> int:
+    """When (ms) an erased key was erased last. Erasers are not forgotten, horizons rise for other reasons too."""
+    erasers = [
+        seen.sent_at
+        for part in memory.values()
+        for producer, seen in part.producers.items()
+        if producer.startswith(ERASER_PREFIX)
+    ]
+    return max(erasers, default=horizon(memory))
 
 
 def known(memory: Memory) -> set[str]:

@@ -44,11 +44,11 @@ class Inverse(NamedTuple):
     guarded: list[Key]
 
 
-def undoer_of(identity: Identity) -> str:
-    """The producer that undoes an update: always the same, so that whoever undoes it as well repeats. Its sequences
-    count the tries.
+def undoer_of(identity: Identity, region: str) -> str:
+    """The producer that undoes an update in a region that applied it: always the same, so that whoever undoes it as
+    well repeats. Its sequences count the tries. Two regions may have applied it; what each did is undone by itself.
     """
-    named = "\n".join(map(str, identity))  # none of its parts has a line break
+    named = "\n".join([*map(str, identity), region])  # none of its parts has a line break
     return f"{UNDOER_PREFIX}{hashlib.sha256(named.encode()).hexdigest()[:32]}"
 
 

@@ -1,6 +1,6 @@
 """Dead letters under the hands of operators: sent again, discarded, expired.
 
-    letter -> [had no effect? a producer of its own] -> accept -> ...
+    letter -> [had no effect? nobody erased, room for a producer of its own] -> accept -> ...
        |
        +-> the record of what has gone
 
@@ -25,6 +25,7 @@ from playerstate.errors import InvalidUpdate, NotNow
 from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.queue import Queue
+from playerstate.stages.hindrances import Hindrances
 
 PROCESSED = "processed"
 
@@ -40,19 +41,22 @@ class Letters:
         *,
         send: Callable[[Sequence[Update]], list[Answer]],
         took_effect: Callable[[Identity], bool],
+        hindrances: Hindrances,
     ) -> None:
         self._dead_letters = dead_letters
         self._queues = queues
         self._clock = clock
         self._send = send
         self._took_effect = took_effect
+        self._hindrances = hindrances
         self._lock = threading.Lock()
 
     def send_again(self, letter_id: str) -> list[Answer]:
         """Send a letter's updates under a producer of its own, or put a letter of a consumer group back on its queue.
 
-        One that has taken effect all the same is answered as rejected, `processed`; if all have, that is raised. The
-        letter goes once every other one is accepted, now or before.
+        One that has taken effect all the same is answered as rejected, `processed`; if all have, that is raised. One
+        that names a player who was erased since is `erased`, one whose key has no room for the producer
+        `too_many_producers`. The letter goes once every one that had no effect is accepted, now or before.
         """
         with self._lock:
             letter = self._existing(letter_id)
@@ -100,10 +104,13 @@ class Letters:
         letter = self._dead_letters.get(letter_id)
         if letter is not None:
             return letter
+        raise self._gone(letter_id)
+
+    def _gone(self, letter_id: str) -> InvalidUpdate:
         gone = self._dead_letters.latest_gone(letter_id)
         if gone is None:
-            raise InvalidUpdate(f"There is no dead letter {letter_id[:80]!r}", code="unknown_letter")
-        raise InvalidUpdate(f"The dead letter {letter_id[:80]!r} has gone: {gone.ending.end}", code="letter_gone")
+            return InvalidUpdate(f"There is no dead letter {letter_id[:80]!r}", code="unknown_letter")
+        return InvalidUpdate(f"The dead letter {letter_id[:80]!r} has gone: {gone.ending.end}", code="letter_gone")
 
     def _answers_without_sending(self, letter: DeadLetter, originals: Sequence[Update]) -> dict[int, Answer]:
         """By place: what an earlier try is known to have sent, and what has taken effect under its own identity."""
@@ -121,15 +128,24 @@ class Letters:
 
     def _try(self, letter: DeadLetter, originals: Sequence[Update], places: Sequence[int]) -> dict[int, Answer]:
         """Send the updates at these places. Once this has raised anything but `NotNow`, nobody knows what was sent."""
-        begun = letter if letter.tried_at else structs.replace(letter, tried_at=self._clock.now_ms())
-        self._dead_letters.replace(begun)
-        updates = []
+        now = self._clock.now_ms()  # before the rows are read: what is erased from here on makes it expire
+        begun = letter if letter.tried_at else structs.replace(letter, tried_at=now)
+        self._hindrances.catch_up()
+        answers: dict[int, Answer] = {}
+        updates: dict[int, Update] = {}
         for place in places:
-            producer, sequence, *_ = self._as_sent(letter, place, originals[place - 1])
-            sent = structs.replace(originals[place - 1], producer=producer, sequence=sequence, sent_at=begun.tried_at)
-            updates.append(sent)
+            original = originals[place - 1]
+            producer, sequence, *_ = self._as_sent(letter, place, original)
+            if hindrance := self._hindrances.of(original, producer, found_at=letter.at, now=now):
+                answers[place] = hindrance
+            else:
+                updates[place] = structs.replace(original, producer=producer, sequence=sequence, sent_at=begun.tried_at)
+        if not updates:
+            return answers
+        if not self._dead_letters.replace(begun):  # apply has erased it meanwhile
+            raise self._gone(letter.letter_id)
         try:
-            return dict(zip(places, self._send(updates), strict=True))
+            return answers | dict(zip(updates, self._send(list(updates.values())), strict=True))
         except NotNow:
             self._dead_letters.replace(letter)
             raise

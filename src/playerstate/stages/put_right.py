@@ -10,7 +10,7 @@ meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from playerstate.core.amendment import Change
@@ -70,10 +70,10 @@ class PutRight:
 
         Raises `InvalidUpdate` that says why it cannot be undone, `Lagging` if that may change in a moment.
         """
-        traces = self._retrace.traces(identity, self._load)
-        replicas = self._load([trace.past.key for trace in traces])
-        undoer = undoer_of(identity)
-        sequence = _tries(undoer, replicas.values(), traces) + 1
+        traces = self._retrace.traces(identity, self._load, now)
+        replicas = {trace.past.key: trace.row for trace in traces}  # read anew, they might hold what was not looked at
+        undoer = undoer_of(identity, traces[0].region)
+        sequence = _tries(undoer, traces) + 1
         found = inverse([trace.past for trace in traces], self._schema)
         as_read = [(*key, replicas[key].version) for key in found.guarded]
         note = f"undo of {identity.producer}#{identity.sequence}: {reason}"
@@ -95,7 +95,7 @@ class PutRight:
         return replicas
 
 
-def _tries(undoer: str, rows: Iterable[Replica], traces: Iterable[Trace]) -> int:
+def _tries(undoer: str, traces: Sequence[Trace]) -> int:
     """How often it was tried to undo the update. Raises `InvalidUpdate` if it was undone.
 
     The rows know what was tried lately, the history what was tried at any time.
@@ -107,7 +107,7 @@ def _tries(undoer: str, rows: Iterable[Replica], traces: Iterable[Trace]) -> int
         for cause in transition.causes
         if cause.producer == undoer
     }
-    for memory in [row.memory for row in rows]:
+    for memory in [trace.row.memory for trace in traces]:
         last = max([part.producers[undoer].last for part in memory.values() if undoer in part.producers], default=0)
         for sequence in range(1, last + 1):
             known = recall(memory, undoer, sequence, TIME_MAX_MS)

@@ -10,9 +10,10 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from playerstate.core.findings import VERIFIER
 from playerstate.core.model import ERASE, Cause, Identity, Key, Outcome, Status, Transition
 from playerstate.core.pasts import Past, past_of
-from playerstate.core.producers import recall
+from playerstate.core.producers import RETENTION_MS, recall
 from playerstate.core.replica import Replica
 from playerstate.core.resolution import RESOLVER
 from playerstate.core.retirement import RETIRER
@@ -35,10 +36,19 @@ class Lagging(InvalidUpdate):
 
 
 class Trace(NamedTuple):
-    """What an update did to one key, and the key's transitions since then, without their values."""
+    """What an update did to one key, and the key's transitions since then, without their values.
+
+    `row` is the key as it stood when these were found to be all; nothing was looked at that came later.
+    """
 
     past: Past
     since: list[Transition]
+    row: Replica
+
+    @property
+    def region(self) -> str:
+        """The region that applied it, whose transition is the last one looked at."""
+        return self.since[-1].region
 
 
 class Retrace:
@@ -49,14 +59,17 @@ class Retrace:
         self._region = region
         self._history = history
 
-    def traces(self, identity: Identity, load: Callable[[Sequence[Key]], Mapping[Key, Replica]]) -> list[Trace]:
-        """What the update did, key by key, the first one first. `load` gives the keys as they stand now.
+    def traces(
+        self, identity: Identity, load: Callable[[Sequence[Key]], Mapping[Key, Replica]], now: int
+    ) -> list[Trace]:
+        """What the update did, key by key, the first one first. `load` gives the keys as they stand now (ms).
 
         Raises `InvalidUpdate` that says why it cannot be undone, `Lagging` if that may change in a moment.
         """
         key = Key(identity.player_id, identity.state_key)
-        if identity.producer in (RESOLVER, RETIRER):
-            raise InvalidUpdate("Rights that were given or taken over are no update", code="cannot_be_undone")
+        if identity.producer in (RESOLVER, RETIRER, VERIFIER):
+            words = "Rights that were given or taken over, and rows that were written once more, are no updates"
+            raise InvalidUpdate(words, code="cannot_be_undone")
         rows = dict(load([key]))
         first, cause, since = self._first(identity, key, rows[key])
         if cause.status is not Status.APPLIED:
@@ -68,8 +81,8 @@ class Retrace:
         rows.update(load(others))
         found += [(other, *self._other(identity, other, first.written_at, rows[other])) for other in others]
         for one, transition, _, later in found:
-            self._check_whole(one, transition, later, rows[one])
-        return [Trace(past_of(one, by, transition, later), later) for one, transition, by, later in found]
+            self._check_whole(one, transition, later, rows[one], now)
+        return [Trace(past_of(one, by, transition, later), later, rows[one]) for one, transition, by, later in found]
 
     def _first(self, identity: Identity, key: Key, row: Replica) -> tuple[Transition, Cause, list[Transition]]:
         since: list[Transition] = []
@@ -131,17 +144,25 @@ class Retrace:
             ]
             if self._region in by:
                 return Lagging(message, code="not_found")
-            return InvalidUpdate(f"{message}; ask {' or '.join(by)}, which has applied it", code="written_elsewhere")
+            where = f"{' or '.join(by)} has applied it: undo it there, or put the value right with `set`"
+            return InvalidUpdate(f"{message}; {where}", code="written_elsewhere")
         others = sorted(region for region in row.vector if region != self._region)
         if others:
             message += f"; what was applied in another region stands in the history there: {', '.join(others)}"
         return InvalidUpdate(message, code="not_found")
 
-    def _check_whole(self, key: Key, transition: Transition, since: Sequence[Transition], row: Replica) -> None:
-        """Nothing has happened to the key since that would have to be known, and is not."""
+    def _check_whole(
+        self, key: Key, transition: Transition, since: Sequence[Transition], row: Replica, now: int
+    ) -> None:
+        """Nothing has happened to the key since that would have to be known, and is not.
+
+        Where an undo takes effect whatever happened since, that is an undo of the same, here, that its row may have
+        forgotten.
+        """
         if row.epoch != transition.epoch:
             raise _erased(key)
-        if not needs_guard(self._schema.keys[key.state_key]):
+        guarded = needs_guard(self._schema.keys[key.state_key])
+        if not guarded and transition.written_at >= now - RETENTION_MS:
             return
         told = {(one.region, cause.n) for one in since for cause in one.causes}
         then = parse_vector(transition.version)
@@ -151,12 +172,13 @@ class Retrace:
             if any((region, step) not in told for step in range(then.get(region, 0) + 1, n + 1))
         ]
         elsewhere = sorted(region for region in untold if region != self._region)
-        if elsewhere:
+        if elsewhere and guarded:
             raise InvalidUpdate(
-                f"{key} was written in {', '.join(elsewhere)} since, and what was done there is not known here",
+                f"{key} was written in {', '.join(elsewhere)} since, and what was done there is not known here; "
+                "put the value right with `set`",
                 code="written_elsewhere",
             )
-        if untold:
+        if self._region in untold:
             raise Lagging(f"The history of {key} does not tell all that was done since", code="history_incomplete")
 
 
