@@ -82,7 +82,7 @@ class Service(PlayerState):
         self._on_accepted = on_accepted
         self._on_close = on_close
         self._images = Images(schema, kept_max=256)
-        self._history = History(parts.audit, other_audits)
+        self._history = History(parts.audit, other_audits, region=lambda: stats().region)
         self._outcomes = Outcomes(schema, parts.store, parts.audit, parts.dead_letters)
         self._letters = Letters(
             parts.dead_letters,

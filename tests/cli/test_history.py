@@ -175,9 +175,9 @@ class FakeNode:
 
     schema = SCHEMA
 
-    def __init__(self, *written: Transition, not_read: dict[str, str] | None = None) -> None:
+    def __init__(self, *written: Transition, **rest: Any) -> None:
         self._written = written
-        self._not_read = not_read or {}
+        self._rest = rest
 
     def history(
         self, _: str, state_key: str | None, *, since: int | None, before: int | None, limit: int, **__: Any
@@ -186,7 +186,7 @@ class FakeNode:
         found = [t for t in found if since is None or t.written_at >= since]
         found = [t for t in found if before is None or t.written_at < before]
         shown, rest = merged([(list(found), None)], min(limit, 2))
-        return HistoryPage([t for t in shown if isinstance(t, Transition)], before=rest, not_read=self._not_read)
+        return HistoryPage([t for t in shown if isinstance(t, Transition)], before=rest, **self._rest)
 
 
 def told(capsys: pytest.CaptureFixture[str], node: Any, at: int, key: str | None = "gold") -> str:
@@ -215,6 +215,19 @@ def test_a_value_of_then_is_a_sum_and_says_of_what(capsys: pytest.CaptureFixture
     assert "These writes had not seen each other" in said
     assert "Not certain" not in said
     assert "Not certain: not all that ap wrote could be read." in told(capsys, FakeNode(us, not_read={"ap": "away"}), 2)
+
+
+def test_a_region_that_was_not_asked_is_doubted(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named in the versions of what this region wrote since an erasure, so what it added may be lacking."""
+    erasing = structs.replace(cause(1), effects=[Effect(ERASE, field="asked for")])
+    joined = wrote(2, 17, 18, version=f"eu:1,{REGION}:2", epoch=1, at=1)
+    node: Any = FakeNode(wrote(1, None, 10, erasing, epoch=1), joined, complete_since={REGION: 0})
+    show_recalled(recall(node, "anna", "gold", NOW_MS + 5, everywhere=False, as_json=False), as_json=False)
+    said = capsys.readouterr()
+    assert "anna/gold was 18 at" in said.out
+    assert "Not certain: not all that eu wrote could be read." in said.out
+    assert "the history lacks the steps eu:1" in said.out
+    assert "not all that eu wrote is here: it was not asked" in said.err
 
 
 def test_where_regions_differed_each_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,6 +122,19 @@ def test_one_region_alone_can_be_asked() -> None:
     assert page.not_read == {}
 
 
+def test_it_is_said_from_when_on_each_log_is_whole() -> None:
+    """Of the regions that were read, and of no other."""
+    audits, _ = filled(2)
+    audits["us"].trim(NOW_MS + 4, limit=1000)
+    history = History(
+        audits["eu"], lambda: Others({name: audits[name] for name in ("us", "ap")}, {"sa": "away"}), region=lambda: "eu"
+    )
+    since = audits["us"].complete_since()
+    assert 0 < since <= NOW_MS + 4
+    assert history.page("anna").complete_since == {"ap": 0, "eu": 0, "us": since}
+    assert history.page("anna", everywhere=False).complete_since == {"eu": 0}
+
+
 def test_who_could_not_be_read_is_named() -> None:
     """Those that are known to be away, and those that fail, at whatever page; the others are told all the same."""
 

@@ -12,8 +12,10 @@ from playerstate.core.history import HistoryPage
 from playerstate.core.model import Transition
 from playerstate.core.rebuild import Rebuild, Rebuilt
 from playerstate.core.schema import Schema
+from playerstate.core.version_vector import parse_vector
 
 PAGE = 1_000
+NOT_ASKED = "it was not asked"
 
 
 class Recalled(msgspec.Struct, frozen=True):
@@ -39,6 +41,8 @@ def recall(
     begins: dict[str, Transition] = {}
     unknown: set[str] = set()
     not_read: dict[str, str] = {}
+    complete_since: dict[str, int] = {}
+    named: set[str] = set()
     seen = 0
     with progress("reading the history", as_json=as_json, unit="writes") as (advance, _):
         for since, before in ((None, at + 1), (at + 1, None)):
@@ -46,8 +50,10 @@ def recall(
                 break
             for page in _pages(node, player_id, state_key, since, before, everywhere=everywhere):
                 not_read |= page.not_read
+                complete_since |= page.complete_since
                 for transition in page.transitions:
                     name = transition.state_key
+                    named |= parse_vector(transition.version).keys()
                     if name not in schema.keys:
                         unknown.add(name)
                     elif since is None:
@@ -56,7 +62,12 @@ def recall(
                         begins[name] = transition  # the latest come first, so the first one stays
                 seen += len(page.transitions)
                 advance(seen, None, seen)
-    keys = {name: rebuild.result(not_read=not_read) for name, rebuild in sorted(rebuilds.items())}
+    if not everywhere:
+        not_read |= dict.fromkeys(sorted(named - complete_since.keys()), NOT_ASKED)
+    keys = {
+        name: rebuild.result(not_read=not_read, complete_since=complete_since)
+        for name, rebuild in sorted(rebuilds.items())
+    }
     if state_key is not None and state_key not in keys:
         keys[state_key] = Rebuild(schema.keys[state_key]).result()
     return Recalled(player_id, at, keys, begins, not_read, sorted(unknown), schema)

@@ -28,13 +28,18 @@ class HistoryPage(msgspec.Struct, frozen=True):
     """A part of a player's history: what was written, and what came and did nothing, each the latest first.
 
     It goes on before the time `before` (ms); null says that this is all. `not_read` are the regions whose records, or
-    some of them, could not be read, and why: what they wrote is missing here.
+    some of them, could not be read, and why: what they wrote is missing here. `complete_since` says of each region that
+    was read from which time on (ms) nothing of what it recorded has been let go; 0 if nothing ever was. `present` are,
+    with a page that reaches up to now, the versions that the region's store has of the keys, and null if it cannot say:
+    what they count and no transition tells of has been let go, or has yet to be recorded.
     """
 
     transitions: list[Transition]
     deliveries: list[Delivery] = []
     before: int | None = None
     not_read: dict[str, str] = {}
+    complete_since: dict[str, int] = {}
+    present: dict[str, str] | None = None
 
     def __len__(self) -> int:
         return len(self.transitions) + len(self.deliveries)

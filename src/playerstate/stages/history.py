@@ -33,11 +33,14 @@ EVERYTHING = Wanted()
 
 
 class History:
-    """Reads; it writes nothing. `others` are asked for anew at each call."""
+    """Reads; it writes nothing. `others` are asked for anew at each call; `region` names the own one."""
 
-    def __init__(self, own: Audit, others: Callable[[], Others] = lambda: NOBODY) -> None:
+    def __init__(
+        self, own: Audit, others: Callable[[], Others] = lambda: NOBODY, *, region: Callable[[], str] = lambda: ""
+    ) -> None:
         self._own = own
         self._others = others
+        self._region = region
 
     def page(
         self,
@@ -59,6 +62,7 @@ class History:
         logs, not_read = dict(others.audits), dict(others.not_read)
         at_once = limit if wanted.everything else max(limit, SCANNED_AT_ONCE)
         found: list[Entry] = []
+        complete_since: dict[str, int] = {}
         scanned, goes_on = 0, before
         while True:
             pages = _pages(self._own, player_id, state_key, since, goes_on, at_once)
@@ -73,12 +77,20 @@ class History:
             scanned += len(entries)
             if goes_on is None or len(found) >= limit or scanned >= SCANNED_MAX:
                 break
+        # asked after what was read, so that what is let go meanwhile is not taken for something that never was
+        complete_since[self._region()] = self._own.complete_since()
+        for region, log in logs.items():
+            try:
+                complete_since[region] = log.complete_since()
+            except PlayerStateError as exc:
+                not_read[region] = str(exc)
         shown, rest = merged([(found, None)], limit)
         return HistoryPage(
             [entry for entry in shown if isinstance(entry, Transition)],
             [entry for entry in shown if isinstance(entry, Delivery)],
             goes_on if rest is None else rest,
             dict(sorted(not_read.items())),
+            dict(sorted(complete_since.items())),
         )
 
 
