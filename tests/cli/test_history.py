@@ -295,3 +295,39 @@ def test_times_out_of_range_are_refused() -> None:
     with pytest.raises(typer.BadParameter):
         parse_moment("99999-01-01", now_ms=0)
     assert not issubclass(typer.BadParameter, PlayerStateError)
+
+
+def test_a_history_that_is_behind_the_store_is_doubted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Steps that the store has and no log tells of: unless their region wrote later, they may have been by then."""
+    behind: dict[str, Any] = {"complete_since": {REGION: 0}, "present": {"gold": f"{REGION}:2"}}
+    said = told(capsys, FakeNode(wrote(1, 10, 11), **behind), 5)
+    assert "anna/gold was 11" in said
+    assert f"it lacks the steps {REGION}:2." in said
+    assert "Not certain" not in told(capsys, FakeNode(wrote(1, 10, 11), wrote(2, 11, 12, at=9), **behind), 5)
+    behind["present"]["gold"] = f"{REGION}:3"
+    assert "Not certain" not in told(capsys, FakeNode(wrote(1, 10, 11), wrote(2, 11, 12, at=9), **behind), 5)
+
+
+def test_what_was_let_go_is_not_taken_for_what_never_was(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the store has a row, or cannot say, the value is unknown; where it has none, nothing had been written."""
+    trimmed: dict[str, Any] = {"complete_since": {REGION: NOW_MS}}
+    for key in ("gold", None):
+        said = told(capsys, FakeNode(**trimmed, present={"gold": f"{REGION}:4"}), 5, key=key)
+        assert "anna/gold is not known at" in said
+        assert f"it lacks the steps {REGION}:1-4." in said
+    node: Any = FakeNode(**trimmed, present={"gold": f"{REGION}:4"})
+    show_recalled(recall(node, "anna", "gold", NOW_MS, everywhere=True, as_json=True), as_json=True)
+    gold = msgspec.json.decode(capsys.readouterr().out)["keys"]["gold"]
+    assert (gold["value"], gold["how"], gold["behind"]) == (None, "unknown", {REGION: [[1, 4]]})
+    said = told(capsys, FakeNode(**trimmed), 5)
+    assert "is not known" in said
+    assert "what was written may have been let go" in said
+    assert "it was 10." in told(capsys, FakeNode(**trimmed, present={}), 5)
+
+
+def test_a_history_says_since_when_it_is_complete(rows: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    """At its end: before that there may have been more."""
+    show(HistoryPage([wrote(1, 0, 1)], complete_since={REGION: NOW_MS}))
+    assert f"the history of {REGION} is complete since {local_time(NOW_MS)}" in capsys.readouterr().err
+    show(HistoryPage([wrote(1, 0, 1)], before=NOW_MS, complete_since={REGION: NOW_MS - 9, "us": 0}))
+    assert "complete since" not in capsys.readouterr().err

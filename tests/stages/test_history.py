@@ -18,6 +18,7 @@ from playerstate.core.model import Delivery, Outcome, Side, Status, Transition
 from playerstate.errors import InvalidUpdate, Unavailable
 from playerstate.stages import history as stage
 from playerstate.stages.history import History, Others
+from stages.world import World
 
 REGIONS = ("eu", "us", "ap")
 REFUSED = structs.replace(cause(1, producer="shop"), status=Status.REFUSED, reason="insufficient")
@@ -120,6 +121,16 @@ def test_one_region_alone_can_be_asked() -> None:
     page = of(audits, sa="away").page("anna", limit=1000, everywhere=False)
     assert sorted(shown(page), key=repr) == sorted([one for one in entries if one.region == "eu"], key=repr)
     assert page.not_read == {}
+
+
+def test_a_page_that_reaches_up_to_now_says_what_the_store_has() -> None:
+    """So that whoever reads it knows of writes that the audit has yet to record; an earlier page cannot say."""
+    world = World()
+    calls = world.calls(on_accepted=lambda: world.apply.handle(world.stream.read(0, 100)))
+    calls.send({"ops": [{"player_id": "ada", "state_key": "gold", "op": "add", "n": 5}]})
+    page = calls.history("ada")
+    assert (page.transitions, page.present) == ([], {"gold": "local:1"})
+    assert calls.history("ada", before=NOW_MS).present is None
 
 
 def test_it_is_said_from_when_on_each_log_is_whole() -> None:

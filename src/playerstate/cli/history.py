@@ -58,6 +58,8 @@ def history(
         return None if text is None else parse_moment(text, now_ms=now_ms)
 
     time_at, first, last = moment(at), moment(since), moment(until)
+    if time_at is not None and time_at > now_ms:
+        raise typer.BadParameter("--at looks back, and this is a time to come")
     if time_at is not None and (first, last, outcome, producer) != (None, None, None, None):
         raise typer.BadParameter("--at looks at everything until then; it goes with no filter")
     wanted = Wanted(outcome, producer)

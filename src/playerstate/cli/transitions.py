@@ -48,7 +48,7 @@ def collect(
             everywhere=everywhere,
         )
         transitions, deliveries = found.transitions + page.transitions, found.deliveries + page.deliveries
-        found = HistoryPage(transitions, deliveries, page.before, found.not_read | page.not_read)
+        found = HistoryPage(transitions, deliveries, page.before, found.not_read | page.not_read, page.complete_since)
         if found.before is None or len(found) >= limit:
             return found
 
@@ -65,6 +65,7 @@ def show_history(
                 "deliveries": [delivery_as_data(delivery) for delivery in page.deliveries],
                 "before": page.before,
                 "not_read": page.not_read,
+                "complete_since": page.complete_since,
             }
         )
         return
@@ -78,6 +79,9 @@ def show_history(
     else:
         console.say(f"Nothing is recorded for {player_id} that was asked for.")
     note_what_is_missing(page.not_read)
+    for region, since in page.complete_since.items():
+        if since and (page.before is None or page.before <= since):
+            console.note(f"the history of {region} is complete since {local_time(since)}; older writes were let go")
     if len(rows) > limit:
         console.note(f"{len(rows) - limit} more were written at once with the last of these: --limit {len(rows)}")
     if page.before is not None:

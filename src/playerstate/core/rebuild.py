@@ -130,6 +130,14 @@ class Rebuild:
         shares = dict(sorted(self._shares.items())) if how is How.SUMMED else {}
         return Rebuilt(how, value, format_vector(self._vector), last, shares, missing, erased)
 
+    def behind(self, version: str, complete_since: Mapping[str, int] | None = None) -> dict[str, list[Range]]:
+        """The steps that a version counts and that come after all that are known, by region: they were let go, or are
+        yet to be recorded.
+        """
+        named = parse_vector(version)
+        known = {region: self._steps.last(region) for region in named}
+        return self._steps.missing(named, join(join(known, self._vector), self._before_erasure((), complete_since)))
+
     def _begin(self, epoch: int) -> None:
         """Forget what was erased, but for the steps that had been taken."""
         self._epoch = epoch
