@@ -14,7 +14,7 @@ from builders import NOW_MS, cause, transition
 from conformance.audit_deliveries import delivery
 from playerstate.backends.memory.audit import MemoryAudit
 from playerstate.core.history import OUTCOMES, Entry, HistoryPage, Wanted
-from playerstate.core.model import Delivery, Outcome, Side, Status, Transition
+from playerstate.core.model import Delivery, Outcome, Reason, Side, Status, Transition
 from playerstate.errors import InvalidUpdate, Unavailable
 from playerstate.stages import history as stage
 from playerstate.stages.history import History, Others
@@ -193,6 +193,10 @@ def test_an_outcome_that_there_is_not_is_refused() -> None:
         Wanted("lost")
     with pytest.raises(InvalidUpdate):
         Wanted("dead")
+    for nonsense in ("refused:nonsense", "refused:", "applied:insufficient", "duplicate:x"):
+        with pytest.raises(InvalidUpdate, match="behind refused: insufficient, "):
+            Wanted(nonsense)
+    assert all(Wanted(f"refused:{reason}") for reason in Reason)
     assert [Wanted(outcome).everything for outcome in OUTCOMES] == [False] * len(OUTCOMES)
     late = delivery()
     late = structs.replace(late, outcome=Outcome(Status.EXPIRED))

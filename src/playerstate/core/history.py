@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from playerstate.core.model import Cause, Delivery, Status, Transition
+from playerstate.core.model import Cause, Delivery, Reason, Status, Transition
 from playerstate.errors import InvalidUpdate
 
 DUPLICATE, RESOLVED = "duplicate", "resolved"
@@ -20,6 +20,8 @@ OUTCOMES = (*(str(status) for status in Status if status is not Status.DEAD), DU
 
 What became a dead letter is among those.
 """
+
+REASONS = tuple(map(str, Reason))
 
 Entry: TypeAlias = Transition | Delivery
 
@@ -55,7 +57,15 @@ class Wanted(msgspec.Struct, frozen=True):
     producer: str | None = None
 
     def __post_init__(self) -> None:
-        if self.outcome is not None and self.outcome.partition(":")[0] not in OUTCOMES:
+        if self.outcome is None:
+            return
+        outcome, colon, reason = self.outcome.partition(":")
+        if colon and (outcome != Status.REFUSED or reason not in REASONS):
+            raise InvalidUpdate(
+                f"There is no outcome {self.outcome[:80]!r}; a reason stands behind refused: {', '.join(REASONS)}",
+                code="unknown_outcome",
+            )
+        if outcome not in OUTCOMES:
             raise InvalidUpdate(
                 f"There is no outcome {self.outcome[:80]!r}; there are {', '.join(OUTCOMES)}", code="unknown_outcome"
             )
