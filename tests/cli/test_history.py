@@ -12,7 +12,7 @@ from msgspec import structs
 from builders import NOW_MS, REGION, cause, transition
 from conformance.audit_deliveries import delivery
 from playerstate.cli import console
-from playerstate.cli.moments import duration, local_time, parse_moment
+from playerstate.cli.moments import duration, local_time, parse_moment, zoned_time
 from playerstate.cli.recalled import show_recalled
 from playerstate.cli.recalling import recall
 from playerstate.cli.transitions import SAME_WRITE, collect, show_history
@@ -78,6 +78,13 @@ def test_a_number_is_told_after_every_update(rows: list[list[str]]) -> None:
     ]
 
 
+def test_what_was_taken_has_one_sign(rows: list[list[str]]) -> None:
+    """`subtract` says it already; of every other operation the sign tells which way it went."""
+    effects = [Effect("subtract", -358_727), Effect("subtract", deltas={"ore": -2}), Effect("set", -3)]
+    show(HistoryPage([wrote(1, 5, 8, structs.replace(cause(1), effects=effects))]))
+    assert rows[2][1] == "subtract 358,727; subtract 2 ore; set -3"
+
+
 def test_other_values_are_told_once_a_write_also_where_its_last_update_is_left_out(rows: list[list[str]]) -> None:
     """In the first line of the write that is shown; the others point up to it."""
     setting = [structs.replace(cause(n, producer=f"p{n}"), effects=[Effect("set")]) for n in (1, 2, 3)]
@@ -110,15 +117,27 @@ def test_what_is_missing_is_said(rows: list[list[str]], capsys: pytest.CaptureFi
     show(HistoryPage([wrote(1, 0, 1)], before=NOW_MS, not_read={"us": "away"}))
     said = capsys.readouterr().err
     assert "not all that us wrote is here: away" in said
-    assert f"--until '{local_time(NOW_MS - 1)}'" in said
+    assert f"--until '{zoned_time(NOW_MS - 1)}'" in said
     assert "region" in rows[1]
 
 
-def test_no_more_lines_are_shown_than_asked_for(rows: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
-    """What was written at once is cut, too, and it is said how many lines there are."""
-    show(HistoryPage([wrote(1, 0, 5, *map(cause, range(1, 6)))]), limit=2)
-    assert [line[2] for line in rows[2:]] == ["game-1#5", "game-1#4"]
-    assert "3 more were written at once with the last of these: --limit 5" in capsys.readouterr().err
+def test_a_limit_cuts_between_milliseconds_and_the_hint_skips_none(
+    rows: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was written at once is shown whole, and whoever follows the hints sees every line once."""
+    eight = [wrote(n, n - 1, n + 4, *map(cause, range(n, n + 5)), at=n) for n in range(1, 41, 5)]
+    node: Any = FakeNode(*eight, wrote(99, 40, 41, at=36))
+    before, seen = None, []
+    for _ in range(8):
+        page = collect(node, "anna", "gold", None, before, EVERYTHING, limit=3, everywhere=True)
+        rows.clear()
+        show(page, limit=3)
+        seen += [int(line[-4].removeprefix("game-1#")) for line in rows[2:]]
+        said = capsys.readouterr().err
+        before = parse_moment(said.split("'")[1], now_ms=0) + 1 if "--until" in said else None
+        assert ("3 more than 3" in said) is (seen[-1] == 36)
+    assert before is None
+    assert sorted(seen) == [*range(1, 41), 99]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +182,11 @@ def test_moments_are_taken_as_they_are_told() -> None:
     assert parse_moment("2023-11-14T22:13:20Z", now_ms=0) == parse_moment(str(NOW_MS), now_ms=0) == NOW_MS
     assert parse_moment("2h", now_ms=NOW_MS) == NOW_MS - 7_200_000
     assert parse_moment("90s", now_ms=NOW_MS) == NOW_MS - 90_000
+    assert parse_moment(zoned_time(NOW_MS + 7), now_ms=0) == NOW_MS + 7
+    assert zoned_time(NOW_MS).startswith(f"{local_time(NOW_MS)}+" if "+" in zoned_time(NOW_MS) else local_time(NOW_MS))
+    first, last = [parse_moment("2023-11-14", now_ms=0, end=end) for end in (False, True)]
+    assert (local_time(first)[11:], local_time(last)) == ("00:00:00.000", "2023-11-14 23:59:59.999")
+    assert parse_moment("2023-11-14T22:13:20Z", now_ms=0, end=True) == NOW_MS
     for bad in ("", "soon", "2x", "-2h", "12", "2023-13-01"):
         with pytest.raises(typer.BadParameter):
             parse_moment(bad, now_ms=NOW_MS)
