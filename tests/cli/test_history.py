@@ -9,18 +9,19 @@ import pytest
 import typer
 from msgspec import structs
 
-from builders import NOW_MS, REGION, cause, transition
+from builders import NOW_MS, REGION, cause, letter, transition
 from conformance.audit_deliveries import delivery
 from playerstate.cli import console
 from playerstate.cli.moments import duration, local_time, parse_moment, zoned_time
 from playerstate.cli.recalled import show_recalled
 from playerstate.cli.recalling import recall
-from playerstate.cli.transitions import SAME_WRITE, collect, show_history
+from playerstate.cli.transitions import SAME_WRITE, collect, note_put_aside, show_history
 from playerstate.cli.values import change, steps_of
 from playerstate.core.history import HistoryPage, Wanted, merged
-from playerstate.core.model import ERASE, Cause, Effect, Json, Outcome, Side, Status, Transition
+from playerstate.core.model import ERASE, Cause, Effect, Identity, Json, Outcome, Side, Status, Transition
 from playerstate.core.schema import parse_schema
 from playerstate.errors import PlayerStateError
+from stages.world import World
 
 SCHEMA = parse_schema("""
     [game]
@@ -119,6 +120,20 @@ def test_what_is_missing_is_said(rows: list[list[str]], capsys: pytest.CaptureFi
     assert "not all that us wrote is here: away" in said
     assert f"--until '{zoned_time(NOW_MS - 1)}'" in said
     assert "region" in rows[1]
+
+
+def test_what_was_put_aside_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    """It stands in no history; of a player of whom nothing was, nothing is said."""
+    service = World().calls()
+    note_put_aside(service, "ada")
+    assert capsys.readouterr().err == ""
+    world = World()
+    ours = [structs.replace(letter(f"stream-{n}"), identity=Identity("p", n, "ada", "gold")) for n in (1, 2)]
+    world.dead_letters.put(
+        [*ours, structs.replace(ours[0], letter_id="other", identity=Identity("p", 1, "eve", "gold"))]
+    )
+    note_put_aside(world.calls(), "ada")
+    assert "2 dead letters of this player: playerstate dead-letters list --player ada" in capsys.readouterr().err
 
 
 def test_a_limit_cuts_between_milliseconds_and_the_hint_skips_none(

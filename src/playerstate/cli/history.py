@@ -52,7 +52,7 @@ def history(
     from playerstate.cli.opening import existing_node
     from playerstate.cli.recalled import show_recalled
     from playerstate.cli.recalling import recall
-    from playerstate.cli.transitions import collect, show_history
+    from playerstate.cli.transitions import collect, note_put_aside, show_history
     from playerstate.core.history import Wanted
 
     now_ms = time.time_ns() // 1_000_000
@@ -74,3 +74,5 @@ def history(
         before = None if last is None else last + 1
         page = collect(node, player_id, state_key, first, before, wanted, limit=limit, everywhere=not here)
         show_history(page, player_id, state_key, wanted, limit=limit, as_json=as_json)
+        if not as_json:
+            note_put_aside(node, player_id)

@@ -12,10 +12,12 @@ from playerstate.cli import console
 from playerstate.cli.moments import duration, local_time, zoned_time
 from playerstate.cli.values import change_of, steps_of
 from playerstate.core.history import Entry, HistoryPage, Wanted, at
+from playerstate.core.letters import LetterFilter
 from playerstate.core.model import Cause, Delivery, Effect, Transition
 from playerstate.core.numbers import to_json_number
 
 EFFECT_SHOWN_MAX = 60
+LETTERS_MAX = 100
 COLUMNS = ["when", "region", "key", "what", "producer#sequence", "outcome", "value", "delay"]
 WHEN, REGION, KEY, SENDER = (COLUMNS.index(name) for name in ("when", "region", "key", "producer#sequence"))
 DAY = len("2026-11-26")
@@ -105,6 +107,15 @@ def note_what_is_missing(not_read: Mapping[str, str]) -> None:
     """Which regions could not be read."""
     for region, why in not_read.items():
         console.note(f"not all that {region} wrote is here: {why}")
+
+
+def note_put_aside(node: PlayerState, player_id: str) -> None:
+    """How many of the player's updates no stage could take: they stand in no history."""
+    letters = node.dead_letters(limit=LETTERS_MAX, where=LetterFilter(player_id=player_id))
+    if letters:
+        count = f"{len(letters)}{' or more' if len(letters) == LETTERS_MAX else ''}"
+        told = f"{count} dead letter{'s' if len(letters) > 1 else ''} of this player"
+        console.note(f"{told}: playerstate dead-letters list --player {player_id}")
 
 
 def _shown(page: HistoryPage, wanted: Wanted, limit: int) -> tuple[list[list[str]], int | None]:
