@@ -280,6 +280,19 @@ def test_where_regions_differed_each_is_told(capsys: pytest.CaptureFixture[str])
     assert "Not certain: the last writes had not seen each other" in said
 
 
+def test_a_last_write_that_was_told_late_may_have_later_ones_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A value that is no sum is told with the rows that lay beside it then, but for those that had seen it."""
+    setting = structs.replace(cause(1), effects=[Effect("set")])
+    eu = wrote(1, None, "silver", setting, region="eu", state_key="guild")
+    us = wrote(1, None, "silver", setting, region="us", state_key="guild", at=3_600_000)
+    said = told(capsys, FakeNode(eu, us), 5, key="guild")
+    assert "Not certain: us wrote later without having seen that" in said
+    seen = structs.replace(us, version="eu:1,us:1")
+    again = structs.replace(us, version="eu:1,us:2", first=2, last=2, written_at=us.written_at + 1)
+    assert "Not certain" not in told(capsys, FakeNode(eu, seen, again), 5, key="guild")
+    assert "us wrote later" in told(capsys, FakeNode(eu, us, again), 5, key="guild")
+
+
 def test_missing_steps_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     """Then the last write is believed, and it is said."""
     said = told(capsys, FakeNode(wrote(5, 20, 21, at=1), wrote(1, 10, 11)), 5)

@@ -51,6 +51,10 @@ def doubts(name: str, recalled: Recalled) -> list[str]:
         told.append(f"the history is behind the store, or has let go of what was written: it lacks the steps {steps}")
     elif name in recalled.lost:
         told.append("what was written may have been let go")
+    told += [
+        f"{region} wrote later without having seen that, and if it was told late, this is in the value"
+        for region in recalled.joined_later.get(name, [])
+    ]
     if found is not None and found.how is How.DIFFERED:
         told.append("the last writes had not seen each other, and each region showed what had come there")
     if begins is not None and _begins_later(begins):

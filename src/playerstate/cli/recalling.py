@@ -10,10 +10,10 @@ from playerstate.api import PlayerState
 from playerstate.cli.progress import progress
 from playerstate.core.history import HistoryPage
 from playerstate.core.model import Transition
-from playerstate.core.rebuild import Rebuild, Rebuilt
+from playerstate.core.rebuild import How, Rebuild, Rebuilt
 from playerstate.core.schema import Schema
 from playerstate.core.steps import Range
-from playerstate.core.version_vector import parse_vector
+from playerstate.core.version_vector import VersionVector, covers, parse_vector
 
 PAGE = 1_000
 NOT_ASKED = "it was not asked"
@@ -22,7 +22,8 @@ NOT_ASKED = "it was not asked"
 class Recalled(msgspec.Struct, frozen=True):
     """Every key of which there is something to say. `begins` are, of keys of which nothing is known until then, the
     first writes that are known. `behind` are steps of which the store knows, and that come after all that the history
-    tells of; of `lost` keys it tells nothing, though they may have been written. `unknown` are keys that have a
+    tells of; of `lost` keys it tells nothing, though they may have been written. Later writes of the regions
+    in `joined_later` may be in a value that is not a sum. `unknown` are keys that have a
     history, and that the schema does not have.
     """
 
@@ -31,6 +32,7 @@ class Recalled(msgspec.Struct, frozen=True):
     keys: dict[str, Rebuilt]
     begins: dict[str, Transition]
     behind: dict[str, dict[str, list[Range]]]
+    joined_later: dict[str, list[str]]
     lost: set[str]
     not_read: dict[str, str]
     unknown: list[str]
@@ -46,7 +48,7 @@ class _Read:
         self.until: dict[str, Rebuild] = {}
         self.all: dict[str, Rebuild] = {}
         self.begins: dict[str, Transition] = {}
-        self.wrote_later: set[tuple[str, str]] = set()
+        self.wrote_later: dict[tuple[str, str], VersionVector] = {}
         self.unknown: set[str] = set()
         self.named: set[str] = set()
         self.not_read: dict[str, str] = {}
@@ -59,7 +61,8 @@ class _Read:
         self.present = page.present if self.present is None else self.present
         for transition in page.transitions:
             name = transition.state_key
-            self.named |= parse_vector(transition.version).keys()
+            vector = parse_vector(transition.version)
+            self.named |= vector.keys()
             if name not in self.schema.keys:
                 self.unknown.add(name)
                 continue
@@ -67,14 +70,25 @@ class _Read:
             if transition.written_at <= self.at:
                 self._of(self.until, name).add(transition)
             else:
-                self.wrote_later.add((name, transition.region))
-                self.begins[name] = transition  # the latest come first, so the first one stays
+                self.wrote_later[name, transition.region] = vector  # the latest come first, so the first one stays
+                self.begins[name] = transition
 
     def behind(self, name: str) -> dict[str, list[Range]]:
         """What is not known to have been written after the time: a region records its writes in their order."""
         version = (self.present or {}).get(name, "")
         gaps = self._of(self.all, name).behind(version, self.complete_since)
         return {region: gap for region, gap in gaps.items() if (name, region) not in self.wrote_later}
+
+    def joined_later(self, name: str, found: Rebuilt) -> list[str]:
+        """Regions whose later writes may be in the value that a last write is told with: it is told with what others
+        had written when it was projected, but for what contains it.
+        """
+        if found.how not in (How.LAST, How.DIFFERED):
+            return []
+        last = [(one.region, parse_vector(one.version)) for one in found.last]
+        later = [(region, vector) for (key, region), vector in self.wrote_later.items() if key == name]
+        beside = {r for r, vector in later if any(r != region and not covers(vector, of) for region, of in last)}
+        return sorted(beside)
 
     def _of(self, rebuilds: dict[str, Rebuild], name: str) -> Rebuild:
         return rebuilds.setdefault(name, Rebuild(self.schema.keys[name]))
@@ -110,7 +124,8 @@ def recall(
     let_go = read.present is None and any(read.complete_since.values())
     silent = {name for name in told if name not in read.until and name not in begins}
     lost = {name for name in silent if let_go or name in behind}
-    return Recalled(player_id, at, keys, begins, behind, lost, read.not_read, sorted(read.unknown), schema)
+    later = {name: regions for name, found in keys.items() if (regions := read.joined_later(name, found))}
+    return Recalled(player_id, at, keys, begins, behind, later, lost, read.not_read, sorted(read.unknown), schema)
 
 
 def _pages(
