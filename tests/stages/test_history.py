@@ -7,6 +7,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -80,6 +81,18 @@ def test_pages_tell_everything_once_the_latest_first(seed: int, limit: int) -> N
         assert all(one == sorted(one, reverse=True) for one in times)
     for earlier, later in pairwise([page for page in found if len(page)]):  # the last may turn out to be empty
         assert min(map(when, shown(earlier))) > max(map(when, shown(later)))
+
+
+def test_large_values_come_in_smaller_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are asked for: a page is full with the one that fills it, and with all of its millisecond."""
+    monkeypatch.setattr(stage, "PAGE_BYTES_MAX", 1000)
+    audit, large = MemoryAudit(), msgspec.Raw(b'"' + b"x" * 300 + b'"')
+    written = [transition(n, written_at=NOW_MS + n // 2, after=large) for n in range(1, 30)]
+    audit.append(written)
+    for wanted in (Wanted(), Wanted("applied")):
+        found = list(pages(History(audit), limit=1000, wanted=wanted))
+        assert max(map(len, found)) <= 5
+        assert sorted([one for page in found for one in shown(page)], key=repr) == sorted(written, key=repr)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 1000])
