@@ -375,6 +375,9 @@ def test_what_was_let_go_is_not_taken_for_what_never_was(capsys: pytest.CaptureF
     assert "is not known" in said
     assert "what was written may have been let go" in said
     assert "it was 10." in told(capsys, FakeNode(**trimmed, present={}), 5)
+    said = told(capsys, FakeNode(not_read={REGION: "away"}, present={"gold": f"{REGION}:4"}), 5)
+    assert "is not known" in said
+    assert "let go" not in said, "of a region that could not be read nothing else need be said"
 
 
 def test_a_history_says_since_when_it_is_complete(rows: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:

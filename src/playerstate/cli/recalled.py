@@ -46,10 +46,11 @@ def doubts(name: str, recalled: Recalled) -> list[str]:
         steps = _steps(found.missing)
         what = "so nothing is added up, and the last write is believed" if found.how is How.LAST else ""
         told.append(f"the history lacks the steps {steps}" + (f", {what}" if what else ""))
-    if name in recalled.behind:
-        steps = _steps(recalled.behind[name])
+    behind = {region: gaps for region, gaps in recalled.behind.get(name, {}).items() if region not in not_read}
+    if behind:
+        steps = _steps(behind)
         told.append(f"the history is behind the store, or has let go of what was written: it lacks the steps {steps}")
-    elif name in recalled.lost:
+    elif name in recalled.lost and not not_read:
         told.append("what was written may have been let go")
     told += [
         f"{region} wrote later without having seen that, and if it was told late, this is in the value"
