@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from playerstate.api import AnyUpdate, PlayerState
 from playerstate.core.amendment import Amendment
 from playerstate.core.answers import Accepted, Alarm, Answer, Compared, SettingsTold, Stats
@@ -17,7 +19,7 @@ from playerstate.core.images import Images
 from playerstate.core.letters import EVERY, GoneLetter, LetterFilter
 from playerstate.core.model import DeadLetter, Identity, Json, Key, Outcome, Stage, Transition, View
 from playerstate.core.schema import Schema
-from playerstate.errors import InvalidUpdate, Unavailable
+from playerstate.errors import InvalidUpdate, PlayerStateError, Unavailable
 from playerstate.ports.audit import Audit
 from playerstate.ports.cache import Cache
 from playerstate.ports.clock import Clock
@@ -85,7 +87,7 @@ class Service(PlayerState):
         self._on_accepted = on_accepted
         self._on_close = on_close
         self._images = Images(schema, kept_max=256)
-        self._history = History(parts.audit, other_audits)
+        self._history = History(parts.audit, other_audits, region=lambda: stats().region)
         self._outcomes = Outcomes(schema, parts.store, parts.audit, parts.dead_letters)
         self._letters = Letters(
             parts.dead_letters,
@@ -183,9 +185,13 @@ class Service(PlayerState):
         if limit < 1:
             raise InvalidUpdate("A page has at least one entry", code="out_of_range")
         wanted = Wanted(outcome, producer)
-        return self._history.page(
+        present = (
+            self._versions(player_id) if before is None else None
+        )  # first: what is written meanwhile is not missed
+        page = self._history.page(
             player_id, state_key, since=since, before=before, wanted=wanted, limit=limit, everywhere=everywhere
         )
+        return msgspec.structs.replace(page, present=present)
 
     def dead_letters(self, *, after: str = "", limit: int = 100, where: LetterFilter = EVERY) -> list[DeadLetter]:
         """The next dead letters."""
@@ -328,6 +334,13 @@ class Service(PlayerState):
         views = self._stored_views(player_id)
         self._parts.cache.fill(player_id, list(views.values()), token)
         return views
+
+    def _versions(self, player_id: str) -> dict[str, str] | None:
+        """What the store has of a player; null if it cannot be read, for a history is told all the same."""
+        try:
+            return {name: view.version for name, view in self._stored_views(player_id).items()}
+        except PlayerStateError:
+            return None
 
     def _stored_views(self, player_id: str) -> dict[str, View]:
         return {

@@ -9,18 +9,19 @@ import pytest
 import typer
 from msgspec import structs
 
-from builders import NOW_MS, REGION, cause, transition
+from builders import NOW_MS, REGION, cause, letter, transition
 from conformance.audit_deliveries import delivery
 from playerstate.cli import console
-from playerstate.cli.moments import duration, local_time, parse_moment
+from playerstate.cli.moments import duration, local_time, parse_moment, zoned_time
 from playerstate.cli.recalled import show_recalled
 from playerstate.cli.recalling import recall
-from playerstate.cli.transitions import SAME_WRITE, collect, show_history
+from playerstate.cli.transitions import SAME_WRITE, collect, note_put_aside, show_history
 from playerstate.cli.values import change, steps_of
 from playerstate.core.history import HistoryPage, Wanted, merged
-from playerstate.core.model import ERASE, Cause, Effect, Json, Outcome, Side, Status, Transition
+from playerstate.core.model import ERASE, Cause, Effect, Identity, Json, Outcome, Side, Status, Transition
 from playerstate.core.schema import parse_schema
 from playerstate.errors import PlayerStateError
+from stages.world import World
 
 SCHEMA = parse_schema("""
     [game]
@@ -78,6 +79,13 @@ def test_a_number_is_told_after_every_update(rows: list[list[str]]) -> None:
     ]
 
 
+def test_what_was_taken_has_one_sign(rows: list[list[str]]) -> None:
+    """`subtract` says it already; of every other operation the sign tells which way it went."""
+    effects = [Effect("subtract", -358_727), Effect("subtract", deltas={"ore": -2}), Effect("set", -3)]
+    show(HistoryPage([wrote(1, 5, 8, structs.replace(cause(1), effects=effects))]))
+    assert rows[2][1] == "subtract 358,727; subtract 2 ore; set -3"
+
+
 def test_other_values_are_told_once_a_write_also_where_its_last_update_is_left_out(rows: list[list[str]]) -> None:
     """In the first line of the write that is shown; the others point up to it."""
     setting = [structs.replace(cause(n, producer=f"p{n}"), effects=[Effect("set")]) for n in (1, 2, 3)]
@@ -110,15 +118,41 @@ def test_what_is_missing_is_said(rows: list[list[str]], capsys: pytest.CaptureFi
     show(HistoryPage([wrote(1, 0, 1)], before=NOW_MS, not_read={"us": "away"}))
     said = capsys.readouterr().err
     assert "not all that us wrote is here: away" in said
-    assert f"--until '{local_time(NOW_MS - 1)}'" in said
+    assert f"--until '{zoned_time(NOW_MS - 1)}'" in said
     assert "region" in rows[1]
 
 
-def test_no_more_lines_are_shown_than_asked_for(rows: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
-    """What was written at once is cut, too, and it is said how many lines there are."""
-    show(HistoryPage([wrote(1, 0, 5, *map(cause, range(1, 6)))]), limit=2)
-    assert [line[2] for line in rows[2:]] == ["game-1#5", "game-1#4"]
-    assert "3 more were written at once with the last of these: --limit 5" in capsys.readouterr().err
+def test_what_was_put_aside_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    """It stands in no history; of a player of whom nothing was, nothing is said."""
+    service = World().calls()
+    note_put_aside(service, "ada")
+    assert capsys.readouterr().err == ""
+    world = World()
+    ours = [structs.replace(letter(f"stream-{n}"), identity=Identity("p", n, "ada", "gold")) for n in (1, 2)]
+    world.dead_letters.put(
+        [*ours, structs.replace(ours[0], letter_id="other", identity=Identity("p", 1, "eve", "gold"))]
+    )
+    note_put_aside(world.calls(), "ada")
+    assert "2 dead letters of this player: playerstate dead-letters list --player ada" in capsys.readouterr().err
+
+
+def test_a_limit_cuts_between_milliseconds_and_the_hint_skips_none(
+    rows: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was written at once is shown whole, and whoever follows the hints sees every line once."""
+    eight = [wrote(n, n - 1, n + 4, *map(cause, range(n, n + 5)), at=n) for n in range(1, 41, 5)]
+    node: Any = FakeNode(*eight, wrote(99, 40, 41, at=36))
+    before, seen = None, []
+    for _ in range(8):
+        page = collect(node, "anna", "gold", None, before, EVERYTHING, limit=3, everywhere=True)
+        rows.clear()
+        show(page, limit=3)
+        seen += [int(line[-4].removeprefix("game-1#")) for line in rows[2:]]
+        said = capsys.readouterr().err
+        before = parse_moment(said.split("'")[1], now_ms=0) + 1 if "--until" in said else None
+        assert ("3 more than 3" in said) is (seen[-1] == 36)
+    assert before is None
+    assert sorted(seen) == [*range(1, 41), 99]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +197,11 @@ def test_moments_are_taken_as_they_are_told() -> None:
     assert parse_moment("2023-11-14T22:13:20Z", now_ms=0) == parse_moment(str(NOW_MS), now_ms=0) == NOW_MS
     assert parse_moment("2h", now_ms=NOW_MS) == NOW_MS - 7_200_000
     assert parse_moment("90s", now_ms=NOW_MS) == NOW_MS - 90_000
+    assert parse_moment(zoned_time(NOW_MS + 7), now_ms=0) == NOW_MS + 7
+    assert zoned_time(NOW_MS).startswith(f"{local_time(NOW_MS)}+" if "+" in zoned_time(NOW_MS) else local_time(NOW_MS))
+    first, last = [parse_moment("2023-11-14", now_ms=0, end=end) for end in (False, True)]
+    assert (local_time(first)[11:], local_time(last)) == ("00:00:00.000", "2023-11-14 23:59:59.999")
+    assert parse_moment("2023-11-14T22:13:20Z", now_ms=0, end=True) == NOW_MS
     for bad in ("", "soon", "2x", "-2h", "12", "2023-13-01"):
         with pytest.raises(typer.BadParameter):
             parse_moment(bad, now_ms=NOW_MS)
@@ -175,9 +214,9 @@ class FakeNode:
 
     schema = SCHEMA
 
-    def __init__(self, *written: Transition, not_read: dict[str, str] | None = None) -> None:
+    def __init__(self, *written: Transition, **rest: Any) -> None:
         self._written = written
-        self._not_read = not_read or {}
+        self._rest = rest
 
     def history(
         self, _: str, state_key: str | None, *, since: int | None, before: int | None, limit: int, **__: Any
@@ -186,7 +225,7 @@ class FakeNode:
         found = [t for t in found if since is None or t.written_at >= since]
         found = [t for t in found if before is None or t.written_at < before]
         shown, rest = merged([(list(found), None)], min(limit, 2))
-        return HistoryPage([t for t in shown if isinstance(t, Transition)], before=rest, not_read=self._not_read)
+        return HistoryPage([t for t in shown if isinstance(t, Transition)], before=rest, **self._rest)
 
 
 def told(capsys: pytest.CaptureFixture[str], node: Any, at: int, key: str | None = "gold") -> str:
@@ -217,6 +256,19 @@ def test_a_value_of_then_is_a_sum_and_says_of_what(capsys: pytest.CaptureFixture
     assert "Not certain: not all that ap wrote could be read." in told(capsys, FakeNode(us, not_read={"ap": "away"}), 2)
 
 
+def test_a_region_that_was_not_asked_is_doubted(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named in the versions of what this region wrote since an erasure, so what it added may be lacking."""
+    erasing = structs.replace(cause(1), effects=[Effect(ERASE, field="asked for")])
+    joined = wrote(2, 17, 18, version=f"eu:1,{REGION}:2", epoch=1, at=1)
+    node: Any = FakeNode(wrote(1, None, 10, erasing, epoch=1), joined, complete_since={REGION: 0})
+    show_recalled(recall(node, "anna", "gold", NOW_MS + 5, everywhere=False, as_json=False), as_json=False)
+    said = capsys.readouterr()
+    assert "anna/gold was 18 at" in said.out
+    assert "Not certain: not all that eu wrote could be read." in said.out
+    assert "the history lacks the steps eu:1" in said.out
+    assert "not all that eu wrote is here: it was not asked" in said.err
+
+
 def test_where_regions_differed_each_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """A value that is no sum cannot be worked out from two that had not heard of each other."""
     setting = structs.replace(cause(1), effects=[Effect("set")])
@@ -226,6 +278,19 @@ def test_where_regions_differed_each_is_told(capsys: pytest.CaptureFixture[str])
     assert 'and was "eu" there' in said
     assert 'and was "us" there' in said
     assert "Not certain: the last writes had not seen each other" in said
+
+
+def test_a_last_write_that_was_told_late_may_have_later_ones_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A value that is no sum is told with the rows that lay beside it then, but for those that had seen it."""
+    setting = structs.replace(cause(1), effects=[Effect("set")])
+    eu = wrote(1, None, "silver", setting, region="eu", state_key="guild")
+    us = wrote(1, None, "silver", setting, region="us", state_key="guild", at=3_600_000)
+    said = told(capsys, FakeNode(eu, us), 5, key="guild")
+    assert "Not certain: us wrote later without having seen that" in said
+    seen = structs.replace(us, version="eu:1,us:1")
+    again = structs.replace(us, version="eu:1,us:2", first=2, last=2, written_at=us.written_at + 1)
+    assert "Not certain" not in told(capsys, FakeNode(eu, seen, again), 5, key="guild")
+    assert "us wrote later" in told(capsys, FakeNode(eu, us, again), 5, key="guild")
 
 
 def test_missing_steps_are_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -282,3 +347,42 @@ def test_times_out_of_range_are_refused() -> None:
     with pytest.raises(typer.BadParameter):
         parse_moment("99999-01-01", now_ms=0)
     assert not issubclass(typer.BadParameter, PlayerStateError)
+
+
+def test_a_history_that_is_behind_the_store_is_doubted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Steps that the store has and no log tells of: unless their region wrote later, they may have been by then."""
+    behind: dict[str, Any] = {"complete_since": {REGION: 0}, "present": {"gold": f"{REGION}:2"}}
+    said = told(capsys, FakeNode(wrote(1, 10, 11), **behind), 5)
+    assert "anna/gold was 11" in said
+    assert f"it lacks the steps {REGION}:2." in said
+    assert "Not certain" not in told(capsys, FakeNode(wrote(1, 10, 11), wrote(2, 11, 12, at=9), **behind), 5)
+    behind["present"]["gold"] = f"{REGION}:3"
+    assert "Not certain" not in told(capsys, FakeNode(wrote(1, 10, 11), wrote(2, 11, 12, at=9), **behind), 5)
+
+
+def test_what_was_let_go_is_not_taken_for_what_never_was(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the store has a row, or cannot say, the value is unknown; where it has none, nothing had been written."""
+    trimmed: dict[str, Any] = {"complete_since": {REGION: NOW_MS}}
+    for key in ("gold", None):
+        said = told(capsys, FakeNode(**trimmed, present={"gold": f"{REGION}:4"}), 5, key=key)
+        assert "anna/gold is not known at" in said
+        assert f"it lacks the steps {REGION}:1-4." in said
+    node: Any = FakeNode(**trimmed, present={"gold": f"{REGION}:4"})
+    show_recalled(recall(node, "anna", "gold", NOW_MS, everywhere=True, as_json=True), as_json=True)
+    gold = msgspec.json.decode(capsys.readouterr().out)["keys"]["gold"]
+    assert (gold["value"], gold["how"], gold["behind"]) == (None, "unknown", {REGION: [[1, 4]]})
+    said = told(capsys, FakeNode(**trimmed), 5)
+    assert "is not known" in said
+    assert "what was written may have been let go" in said
+    assert "it was 10." in told(capsys, FakeNode(**trimmed, present={}), 5)
+    said = told(capsys, FakeNode(not_read={REGION: "away"}, present={"gold": f"{REGION}:4"}), 5)
+    assert "is not known" in said
+    assert "let go" not in said, "of a region that could not be read nothing else need be said"
+
+
+def test_a_history_says_since_when_it_is_complete(rows: list[list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    """At its end: before that there may have been more."""
+    show(HistoryPage([wrote(1, 0, 1)], complete_since={REGION: NOW_MS}))
+    assert f"the history of {REGION} is complete since {local_time(NOW_MS)}" in capsys.readouterr().err
+    show(HistoryPage([wrote(1, 0, 1)], before=NOW_MS, complete_since={REGION: NOW_MS - 9, "us": 0}))
+    assert "complete since" not in capsys.readouterr().err

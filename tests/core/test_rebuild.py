@@ -42,10 +42,10 @@ def told(
     )
 
 
-def rebuilt(spec: KeySpec, *transitions: Transition, not_read: tuple[str, ...] = ()) -> Rebuilt:
+def rebuilt(spec: KeySpec, *transitions: Transition, not_read: tuple[str, ...] = (), **rest: Any) -> Rebuilt:
     rebuild = Rebuild(spec)
     rebuild.add_all(transitions)
-    return rebuild.result(not_read=not_read)
+    return rebuild.result(not_read=not_read, **rest)
 
 
 def add(n: int, item: str | None = None) -> Effect:
@@ -91,6 +91,21 @@ def test_what_is_not_read_is_missed_beyond_what_an_erasure_had_seen() -> None:
     later = told("eu:2,us:6", cause(2, add(1)), region="eu", epoch=1)
     assert rebuilt(GOLD, erasing, later, not_read=("us",)).missing == {"us": [(4, 6)]}
     assert rebuilt(GOLD, erasing, later).missing == {}
+
+
+def test_of_a_region_that_was_not_asked_or_trimmed_no_step_counts_as_erased() -> None:
+    """Its first step that is known need not be its first since the erasure: only a log that is whole since then says
+    so.
+    """
+    erasing = told("us:2", cause(2, Effect(ERASE, field="asked for")), epoch=1, at=1)
+    joined = told("eu:1,us:3", cause(3, add(1)), epoch=1, at=3, after=28)
+    here = rebuilt(GOLD, erasing, joined, complete_since={"us": 0})
+    assert (here.how, here.value, here.missing) == (How.LAST, 28, {"eu": [(1, 1)]})
+    eu = told("eu:3,us:3", cause(3, add(1)), region="eu", epoch=1, at=4, after=30)
+    trimmed = rebuilt(GOLD, erasing, joined, eu, complete_since={"us": NOW_MS + 9, "eu": NOW_MS + 3})
+    assert (trimmed.how, trimmed.value, trimmed.missing) == (How.LAST, 30, {"eu": [(1, 2)]})
+    whole = rebuilt(GOLD, erasing, joined, eu, complete_since={"us": 0, "eu": NOW_MS + 1})
+    assert (whole.how, whole.missing) == (How.SUMMED, {})
 
 
 def test_missing_steps_are_named_and_the_last_write_is_believed() -> None:

@@ -180,3 +180,5 @@ def test_the_command_tells_what_was_at_a_time(lived: Path) -> None:
     assert "had not been written by" in earlier
     wrong = run("history", "ada", "gold", "--at", before, "--outcome", "applied", "--data", str(lived))
     assert wrong.code == 2
+    to_come = run("history", "ada", "gold", "--at", str(time.time_ns() // 1_000_000 + 60_000), "--data", str(lived))
+    assert (to_come.code, "a time to come" in to_come.err) == (2, True)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -14,10 +15,11 @@ from builders import NOW_MS, cause, transition
 from conformance.audit_deliveries import delivery
 from playerstate.backends.memory.audit import MemoryAudit
 from playerstate.core.history import OUTCOMES, Entry, HistoryPage, Wanted
-from playerstate.core.model import Delivery, Outcome, Side, Status, Transition
+from playerstate.core.model import Delivery, Outcome, Reason, Side, Status, Transition
 from playerstate.errors import InvalidUpdate, Unavailable
 from playerstate.stages import history as stage
 from playerstate.stages.history import History, Others
+from stages.world import World
 
 REGIONS = ("eu", "us", "ap")
 REFUSED = structs.replace(cause(1, producer="shop"), status=Status.REFUSED, reason="insufficient")
@@ -81,6 +83,18 @@ def test_pages_tell_everything_once_the_latest_first(seed: int, limit: int) -> N
         assert min(map(when, shown(earlier))) > max(map(when, shown(later)))
 
 
+def test_large_values_come_in_smaller_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are asked for: a page is full with the one that fills it, and with all of its millisecond."""
+    monkeypatch.setattr(stage, "PAGE_BYTES_MAX", 1000)
+    audit, large = MemoryAudit(), msgspec.Raw(b'"' + b"x" * 300 + b'"')
+    written = [transition(n, written_at=NOW_MS + n // 2, after=large) for n in range(1, 30)]
+    audit.append(written)
+    for wanted in (Wanted(), Wanted("applied")):
+        found = list(pages(History(audit), limit=1000, wanted=wanted))
+        assert max(map(len, found)) <= 5
+        assert sorted([one for page in found for one in shown(page)], key=repr) == sorted(written, key=repr)
+
+
 @pytest.mark.parametrize("limit", [1, 3, 1000])
 @pytest.mark.parametrize("scanned_max", [1, 10, 10_000])
 @pytest.mark.parametrize(
@@ -120,6 +134,29 @@ def test_one_region_alone_can_be_asked() -> None:
     page = of(audits, sa="away").page("anna", limit=1000, everywhere=False)
     assert sorted(shown(page), key=repr) == sorted([one for one in entries if one.region == "eu"], key=repr)
     assert page.not_read == {}
+
+
+def test_a_page_that_reaches_up_to_now_says_what_the_store_has() -> None:
+    """So that whoever reads it knows of writes that the audit has yet to record; an earlier page cannot say."""
+    world = World()
+    calls = world.calls(on_accepted=lambda: world.apply.handle(world.stream.read(0, 100)))
+    calls.send({"ops": [{"player_id": "ada", "state_key": "gold", "op": "add", "n": 5}]})
+    page = calls.history("ada")
+    assert (page.transitions, page.present) == ([], {"gold": "local:1"})
+    assert calls.history("ada", before=NOW_MS).present is None
+
+
+def test_it_is_said_from_when_on_each_log_is_whole() -> None:
+    """Of the regions that were read, and of no other."""
+    audits, _ = filled(2)
+    audits["us"].trim(NOW_MS + 4, limit=1000)
+    history = History(
+        audits["eu"], lambda: Others({name: audits[name] for name in ("us", "ap")}, {"sa": "away"}), region=lambda: "eu"
+    )
+    since = audits["us"].complete_since()
+    assert 0 < since <= NOW_MS + 4
+    assert history.page("anna").complete_since == {"ap": 0, "eu": 0, "us": since}
+    assert history.page("anna", everywhere=False).complete_since == {"eu": 0}
 
 
 def test_who_could_not_be_read_is_named() -> None:
@@ -169,6 +206,10 @@ def test_an_outcome_that_there_is_not_is_refused() -> None:
         Wanted("lost")
     with pytest.raises(InvalidUpdate):
         Wanted("dead")
+    for nonsense in ("refused:nonsense", "refused:", "applied:insufficient", "duplicate:x"):
+        with pytest.raises(InvalidUpdate, match="behind refused: insufficient, "):
+            Wanted(nonsense)
+    assert all(Wanted(f"refused:{reason}") for reason in Reason)
     assert [Wanted(outcome).everything for outcome in OUTCOMES] == [False] * len(OUTCOMES)
     late = delivery()
     late = structs.replace(late, outcome=Outcome(Status.EXPIRED))

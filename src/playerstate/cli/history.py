@@ -14,13 +14,16 @@ def history(
     player_id: PlayerId,
     state_key: StateKey = None,
     *,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many lines at most, the latest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many lines, the latest first.")] = 20,
     since: Annotated[
         str | None,
         typer.Option(metavar="TIME", show_default=False, help="Only from a time on: 2026-11-26T12:00, ms, 2h (ago)."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", show_default=False, help="Only up to a time, that included.")
+        str | None,
+        typer.Option(
+            metavar="TIME", show_default=False, help="Only up to a time, that included; a day is included whole."
+        ),
     ] = None,
     outcome: Annotated[
         str | None,
@@ -49,15 +52,17 @@ def history(
     from playerstate.cli.opening import existing_node
     from playerstate.cli.recalled import show_recalled
     from playerstate.cli.recalling import recall
-    from playerstate.cli.transitions import collect, show_history
+    from playerstate.cli.transitions import collect, note_put_aside, show_history
     from playerstate.core.history import Wanted
 
     now_ms = time.time_ns() // 1_000_000
 
-    def moment(text: str | None) -> int | None:
-        return None if text is None else parse_moment(text, now_ms=now_ms)
+    def moment(text: str | None, *, end: bool = False) -> int | None:
+        return None if text is None else parse_moment(text, now_ms=now_ms, end=end)
 
-    time_at, first, last = moment(at), moment(since), moment(until)
+    time_at, first, last = moment(at), moment(since), moment(until, end=True)
+    if time_at is not None and time_at > now_ms:
+        raise typer.BadParameter("--at looks back, and this is a time to come")
     if time_at is not None and (first, last, outcome, producer) != (None, None, None, None):
         raise typer.BadParameter("--at looks at everything until then; it goes with no filter")
     wanted = Wanted(outcome, producer)
@@ -69,3 +74,5 @@ def history(
         before = None if last is None else last + 1
         page = collect(node, player_id, state_key, first, before, wanted, limit=limit, everywhere=not here)
         show_history(page, player_id, state_key, wanted, limit=limit, as_json=as_json)
+        if not as_json:
+            note_put_aside(node, player_id)

@@ -38,13 +38,24 @@ def show_recalled(recalled: Recalled, *, as_json: bool) -> None:
     note_what_is_missing(recalled.not_read)
 
 
-def doubts(found: Rebuilt | None, begins: Transition | None, not_read: Mapping[str, str]) -> list[str]:
+def doubts(name: str, recalled: Recalled) -> list[str]:
     """Why a value may not be what it was; none if it is certain, but for what the regions' clocks say of the time."""
+    found, begins, not_read = recalled.keys.get(name), recalled.begins.get(name), recalled.not_read
     told = [f"not all that {region} wrote could be read" for region in sorted(not_read)]
     if found is not None and found.missing:
-        steps = ", ".join(f"{region}:{_range(gap)}" for region, gaps in found.missing.items() for gap in gaps)
+        steps = _steps(found.missing)
         what = "so nothing is added up, and the last write is believed" if found.how is How.LAST else ""
         told.append(f"the history lacks the steps {steps}" + (f", {what}" if what else ""))
+    behind = {region: gaps for region, gaps in recalled.behind.get(name, {}).items() if region not in not_read}
+    if behind:
+        steps = _steps(behind)
+        told.append(f"the history is behind the store, or has let go of what was written: it lacks the steps {steps}")
+    elif name in recalled.lost and not not_read:
+        told.append("what was written may have been let go")
+    told += [
+        f"{region} wrote later without having seen that, and if it was told late, this is in the value"
+        for region in recalled.joined_later.get(name, [])
+    ]
     if found is not None and found.how is How.DIFFERED:
         told.append("the last writes had not seen each other, and each region showed what had come there")
     if begins is not None and _begins_later(begins):
@@ -58,6 +69,8 @@ def _lines(name: str, recalled: Recalled) -> Iterator[str]:
     if begins is not None and _begins_later(begins):
         yield f"{key} is not known at {when}."
         yield f"    {_beginning(begins)}"
+    elif name in recalled.lost:
+        yield f"{key} is not known at {when}."
     elif found is None or found.how is How.UNWRITTEN:
         spec = recalled.schema.keys[name]
         yield f"{key} had not been written by {when}: it was {_short(Rebuild(spec).result().value)}."
@@ -69,7 +82,7 @@ def _lines(name: str, recalled: Recalled) -> Iterator[str]:
         else:
             yield f"{key} was {_short(found.value)} at {when}."
         yield from (f"    {line}" for line in _grounds(found, recalled.schema.keys[name]))
-    yield from (f"    Not certain: {doubt}." for doubt in doubts(found, begins, recalled.not_read))
+    yield from (f"    Not certain: {doubt}." for doubt in doubts(name, recalled))
 
 
 def _grounds(found: Rebuilt, spec: KeySpec) -> Iterator[str]:
@@ -116,6 +129,10 @@ def _begins_later(begins: Transition) -> bool:
     return begins.first != 1 or parse_vector(begins.version) != {begins.region: begins.last}
 
 
+def _steps(missing: Mapping[str, list[Range]]) -> str:
+    return ", ".join(f"{region}:{_range(gap)}" for region, gaps in missing.items() for gap in gaps)
+
+
 def _range(gap: Range) -> str:
     first, last = gap
     return str(first) if first == last else f"{first}-{last}"
@@ -140,8 +157,8 @@ def _as_data(recalled: Recalled) -> dict[str, Any]:
 def _key_as_data(name: str, recalled: Recalled) -> dict[str, Any]:
     begins = recalled.begins.get(name)
     found = recalled.keys.get(name) or Rebuild(recalled.schema.keys[name]).result()
-    told = doubts(found, begins, recalled.not_read)
-    known = begins is None or not _begins_later(begins)
+    told = doubts(name, recalled)
+    known = name not in recalled.lost and (begins is None or not _begins_later(begins))
     return {
         "value": found.value if known else None,
         "how": found.how if known else "unknown",
@@ -156,6 +173,7 @@ def _key_as_data(name: str, recalled: Recalled) -> dict[str, Any]:
             for region, share in found.shares.items()
         },
         "missing": found.missing,
+        "behind": recalled.behind.get(name, {}),
         "erased_at": found.erased.written_at if found.erased else None,
         "begins_at": begins.written_at if begins else None,
     }

@@ -9,13 +9,15 @@ import msgspec
 
 from playerstate.api import PlayerState
 from playerstate.cli import console
-from playerstate.cli.moments import duration, local_time
+from playerstate.cli.moments import duration, local_time, zoned_time
 from playerstate.cli.values import change_of, steps_of
-from playerstate.core.history import HistoryPage, Wanted, at
+from playerstate.core.history import Entry, HistoryPage, Wanted, at
+from playerstate.core.letters import LetterFilter
 from playerstate.core.model import Cause, Delivery, Effect, Transition
 from playerstate.core.numbers import to_json_number
 
 EFFECT_SHOWN_MAX = 60
+LETTERS_MAX = 100
 COLUMNS = ["when", "region", "key", "what", "producer#sequence", "outcome", "value", "delay"]
 WHEN, REGION, KEY, SENDER = (COLUMNS.index(name) for name in ("when", "region", "key", "producer#sequence"))
 DAY = len("2026-11-26")
@@ -48,7 +50,7 @@ def collect(
             everywhere=everywhere,
         )
         transitions, deliveries = found.transitions + page.transitions, found.deliveries + page.deliveries
-        found = HistoryPage(transitions, deliveries, page.before, found.not_read | page.not_read)
+        found = HistoryPage(transitions, deliveries, page.before, found.not_read | page.not_read, page.complete_since)
         if found.before is None or len(found) >= limit:
             return found
 
@@ -56,7 +58,9 @@ def collect(
 def show_history(
     page: HistoryPage, player_id: str, state_key: str | None, wanted: Wanted, *, limit: int, as_json: bool
 ) -> None:
-    """A line for each update, the latest first, at most `limit` of them; as data, the whole page."""
+    """A line for each update, the latest first: `limit` of them, and the rest of the last one's millisecond; as data,
+    the whole page.
+    """
     if as_json:
         console.document(
             {
@@ -65,23 +69,27 @@ def show_history(
                 "deliveries": [delivery_as_data(delivery) for delivery in page.deliveries],
                 "before": page.before,
                 "not_read": page.not_read,
+                "complete_since": page.complete_since,
             }
         )
         return
-    rows = list(_rows(page, wanted))
+    rows, goes_on = _shown(page, wanted, limit)
     if rows:
         title = f"History of {player_id}" + (f", {state_key}" if state_key else "")
         if wanted.producer is not None:
             title = f"{title}, by {wanted.producer}"
             rows = [[*row[:SENDER], row[SENDER][len(wanted.producer) :], *row[SENDER + 1 :]] for row in rows]
-        _show_table(title, rows[:limit], {KEY} if state_key else set(), keep_region=bool(page.not_read))
+        _show_table(title, rows, {KEY} if state_key else set(), keep_region=bool(page.not_read))
     else:
         console.say(f"Nothing is recorded for {player_id} that was asked for.")
     note_what_is_missing(page.not_read)
+    for region, since in page.complete_since.items():
+        if since and (goes_on is None or goes_on <= since):
+            console.note(f"the history of {region} is complete since {local_time(since)}; older writes were let go")
     if len(rows) > limit:
-        console.note(f"{len(rows) - limit} more were written at once with the last of these: --limit {len(rows)}")
-    if page.before is not None:
-        console.note(f"there may be more: --until '{local_time(page.before - 1)}'")
+        console.note(f"{len(rows) - limit} more than {limit}: they were written in the same millisecond")
+    if goes_on is not None:
+        console.note(f"there may be more: --until '{zoned_time(goes_on - 1)}'")
 
 
 def _show_table(title: str, rows: list[list[str]], told_already: set[int], *, keep_region: bool) -> None:
@@ -101,13 +109,28 @@ def note_what_is_missing(not_read: Mapping[str, str]) -> None:
         console.note(f"not all that {region} wrote is here: {why}")
 
 
-def _rows(page: HistoryPage, wanted: Wanted) -> Iterator[list[str]]:
-    entries: list[Transition | Delivery] = [*page.transitions, *page.deliveries]
+def note_put_aside(node: PlayerState, player_id: str) -> None:
+    """How many of the player's updates no stage could take: they stand in no history."""
+    letters = node.dead_letters(limit=LETTERS_MAX, where=LetterFilter(player_id=player_id))
+    if letters:
+        count = f"{len(letters)}{' or more' if len(letters) == LETTERS_MAX else ''}"
+        told = f"{count} dead letter{'s' if len(letters) > 1 else ''} of this player"
+        console.note(f"{told}: playerstate dead-letters list --player {player_id}")
+
+
+def _shown(page: HistoryPage, wanted: Wanted, limit: int) -> tuple[list[list[str]], int | None]:
+    """The lines of a page up to the limit, and the time before which it goes on: what happened in one millisecond is
+    shown whole, for nobody could go on in the middle of it.
+    """
+    entries: list[Entry] = [*page.transitions, *page.deliveries]
+    rows: list[list[str]] = []
+    reached = None
     for entry in sorted(entries, key=at, reverse=True):
-        if isinstance(entry, Transition):
-            yield from _rows_of(entry, wanted)
-        else:
-            yield _row_of_delivery(entry)
+        if len(rows) >= limit and at(entry) != reached:
+            return rows, reached
+        rows += _rows_of(entry, wanted) if isinstance(entry, Transition) else [_row_of_delivery(entry)]
+        reached = at(entry)
+    return rows, page.before
 
 
 def _rows_of(transition: Transition, wanted: Wanted) -> Iterator[list[str]]:
@@ -163,12 +186,18 @@ def _effect(effect: Effect) -> str:
     """What an operation did, as short as can be."""
     if effect.deltas is not None:
         named = f" {effect.item}" if effect.item else ""
-        return f"{effect.op}{named} " + ", ".join(f"{delta:+,d} {item}" for item, delta in effect.deltas.items())
+        amounts = [f"{_amount(effect.op, delta)} {item}" for item, delta in effect.deltas.items()]
+        return f"{effect.op}{named} " + ", ".join(amounts)
     if effect.delta is not None:
-        return f"{effect.op} {effect.delta:+,d}" + (f" {effect.item}" if effect.item else "")
+        return f"{effect.op} {_amount(effect.op, effect.delta)}" + (f" {effect.item}" if effect.item else "")
     if effect.elements is not None:
         return f"{effect.op} {', '.join(effect.elements)}"
     return f"{effect.op} {effect.field}" if effect.field else effect.op
+
+
+def _amount(op: str, delta: int) -> str:
+    """What an operation came to; `subtract` has the sign in its name."""
+    return f"{-delta:,d}" if op == "subtract" and delta <= 0 else f"{delta:+,d}"
 
 
 def transition_as_data(transition: Transition) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from playerstate.core.model import Cause, Delivery, Status, Transition
+from playerstate.core.model import Cause, Delivery, Reason, Status, Transition
 from playerstate.errors import InvalidUpdate
 
 DUPLICATE, RESOLVED = "duplicate", "resolved"
@@ -21,6 +21,8 @@ OUTCOMES = (*(str(status) for status in Status if status is not Status.DEAD), DU
 What became a dead letter is among those.
 """
 
+REASONS = tuple(map(str, Reason))
+
 Entry: TypeAlias = Transition | Delivery
 
 
@@ -28,13 +30,18 @@ class HistoryPage(msgspec.Struct, frozen=True):
     """A part of a player's history: what was written, and what came and did nothing, each the latest first.
 
     It goes on before the time `before` (ms); null says that this is all. `not_read` are the regions whose records, or
-    some of them, could not be read, and why: what they wrote is missing here.
+    some of them, could not be read, and why: what they wrote is missing here. `complete_since` says of each region that
+    was read from which time on (ms) nothing of what it recorded has been let go; 0 if nothing ever was. `present` are,
+    with a page that reaches up to now, the versions that the region's store has of the keys, and null if it cannot say:
+    what they count and no transition tells of has been let go, or has yet to be recorded.
     """
 
     transitions: list[Transition]
     deliveries: list[Delivery] = []
     before: int | None = None
     not_read: dict[str, str] = {}
+    complete_since: dict[str, int] = {}
+    present: dict[str, str] | None = None
 
     def __len__(self) -> int:
         return len(self.transitions) + len(self.deliveries)
@@ -50,7 +57,15 @@ class Wanted(msgspec.Struct, frozen=True):
     producer: str | None = None
 
     def __post_init__(self) -> None:
-        if self.outcome is not None and self.outcome.partition(":")[0] not in OUTCOMES:
+        if self.outcome is None:
+            return
+        outcome, colon, reason = self.outcome.partition(":")
+        if colon and (outcome != Status.REFUSED or reason not in REASONS):
+            raise InvalidUpdate(
+                f"There is no outcome {self.outcome[:80]!r}; a reason stands behind refused: {', '.join(REASONS)}",
+                code="unknown_outcome",
+            )
+        if outcome not in OUTCOMES:
             raise InvalidUpdate(
                 f"There is no outcome {self.outcome[:80]!r}; there are {', '.join(OUTCOMES)}", code="unknown_outcome"
             )

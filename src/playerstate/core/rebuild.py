@@ -15,7 +15,7 @@ of which steps are missing is not added up: then the last write is all there is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -110,11 +110,14 @@ class Rebuild:
         for item, delta in deltas:
             share.sums[item] = share.sums.get(item, 0) + delta
 
-    def result(self, *, not_read: Collection[str] = ()) -> Rebuilt:
-        """What it comes to. `not_read` are regions whose transitions, or some of them, could not be read."""
+    def result(self, *, not_read: Collection[str] = (), complete_since: Mapping[str, int] | None = None) -> Rebuilt:
+        """What it comes to. `not_read` are regions whose transitions, or some of them, could not be read;
+        `complete_since` says from which time on (ms) those of each region are all here, and where it is not given, all
+        that are kept of all the others are.
+        """
         last = [transition for _, transition in self._last]
         last.sort(key=lambda transition: (-transition.written_at, transition.region))
-        missing = self._steps.missing(self._vector, self._before_erasure(not_read))
+        missing = self._steps.missing(self._vector, self._before_erasure(not_read, complete_since))
         if not last and not self._shares:
             how, value = How.UNWRITTEN, self._data_type.value(self._data_type.empty(), self._spec)
         elif self._spec.type in SUMMED_TYPES and not missing:
@@ -126,6 +129,14 @@ class Rebuild:
         erased = max([t for _, t in self._erasures], key=lambda t: t.written_at, default=None)
         shares = dict(sorted(self._shares.items())) if how is How.SUMMED else {}
         return Rebuilt(how, value, format_vector(self._vector), last, shares, missing, erased)
+
+    def behind(self, version: str, complete_since: Mapping[str, int] | None = None) -> dict[str, list[Range]]:
+        """The steps that a version counts and that come after all that are known, by region: they were let go, or are
+        yet to be recorded.
+        """
+        named = parse_vector(version)
+        known = {region: self._steps.last(region) for region in named}
+        return self._steps.missing(named, join(join(known, self._vector), self._before_erasure((), complete_since)))
 
     def _begin(self, epoch: int) -> None:
         """Forget what was erased, but for the steps that had been taken."""
@@ -141,18 +152,23 @@ class Rebuild:
         self._last = [(other, t) for other, t in self._last if not covers(vector, other)]
         self._last.append((vector, transition))
 
-    def _before_erasure(self, not_read: Collection[str]) -> VersionVector:
-        """The steps that need not be known, for they were erased: those that an erasure had seen, and of a region that
-        is read those before its first in this epoch.
+    def _before_erasure(self, not_read: Collection[str], complete_since: Mapping[str, int] | None) -> VersionVector:
+        """The steps that need not be known, for they were erased: those that an erasure had seen, and, of a region of
+        which all is known since then, those before its first in this epoch. Of another the first that is known need
+        not be the first that there was.
 
         If no erasure is known, the history begins after it, and nothing of that can be told.
         """
         before: dict[str, int] = {}
         for vector, erasure in self._erasures:
             before = join(before, {**vector, erasure.region: erasure.first - 1})
-        for region in self._vector.keys() - set(not_read) if self._erasures else ():
+        erased_at = min([erasure.written_at for _, erasure in self._erasures], default=-1)
+        for region in self._vector.keys() - set(not_read):
+            since = 0 if complete_since is None else complete_since.get(region)
+            if since is None or since > erased_at:
+                continue
             first = self._steps.first(region)
-            before[region] = self._vector[region] if first is None else first - 1
+            before[region] = max(before.get(region, 0), self._vector[region] if first is None else first - 1)
         return before
 
     def _deltas(self, effect: Effect) -> Iterator[tuple[str, int]]:

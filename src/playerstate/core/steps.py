@@ -38,6 +38,11 @@ class Steps:
         ranges = self._ranges.get(region)
         return ranges[0][0] if ranges else None
 
+    def last(self, region: str) -> int:
+        """The last known step of a region; 0 if there is none."""
+        ranges = self._ranges.get(region)
+        return ranges[-1][1] if ranges else 0
+
     def missing(self, named: Mapping[str, int], after: Mapping[str, int]) -> dict[str, list[Range]]:
         """The steps that are not known, by region: of those up to `named`, beyond those up to `after`."""
         missing: dict[str, list[Range]] = {}
