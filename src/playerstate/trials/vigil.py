@@ -135,7 +135,7 @@ def _match(planted: list[Planted], nodes: list[Node]) -> list[Finding]:
 def _await(planted: list[Planted], nodes: list[Node], tell: Callable[[str], None]) -> None:
     """Wait, with a limit, until all that was planted is found; the load goes on."""
     deadline = time.monotonic() + FIND_S
-    while (missing := [one for one in planted if not one.ok]) and time.monotonic() < deadline:
+    while (missing := [one for one in planted if not one.put_right]) and time.monotonic() < deadline:
         tell(f"{len(missing)} of {len(planted)} are not found and put right yet")
         for _ in range(25):
             time.sleep(LOOK_EVERY_S)

@@ -12,8 +12,9 @@ from playerstate.core.rechecks import nines
 from playerstate.node import Node
 from playerstate.runtime.freshness import quantile
 
-FOUND_WITHIN_S = 60.0
-"""How soon what is planted has to be found; where something older is planted, once it counts as stuck."""
+FOUND_WITHIN_S = 120.0
+"""How soon what is planted has to be found, where something older is planted once it counts as stuck. What nobody draws
+by chance is met by the walk through everything, which takes about half of that under load."""
 
 
 EVERYWHERE = {STORE, CACHE, GRAPH}
@@ -53,10 +54,14 @@ class Planted(msgspec.Struct):
     repaired_after_s: float | None = None
 
     @property
+    def put_right(self) -> bool:
+        """Whether it was found, called what it is, and put right, however late."""
+        return self.found_as == f"{self.place}:{self.kind}" and self.repair == Repair.REPAIRED
+
+    @property
     def ok(self) -> bool:
         """Whether it was found in time, called what it is, and put right."""
-        in_time = self.found_after_s is not None and self.found_after_s <= self.limit_s
-        return in_time and self.found_as == f"{self.place}:{self.kind}" and self.repair == Repair.REPAIRED
+        return self.put_right and self.found_after_s is not None and self.found_after_s <= self.limit_s
 
 
 class VigilReport(msgspec.Struct):
