@@ -41,6 +41,7 @@ from playerstate.errors import BackupRefused, Unavailable
 from playerstate.ports.store import Changes
 from playerstate.ports.stream import Stream
 from playerstate.runtime.clock import SystemClock
+from playerstate.settings import FILE as SETTINGS_FILE
 
 FORMAT_VERSION = 1
 ABOUT_FILE = "backup.json"
@@ -48,6 +49,7 @@ TRIES_MAX = 3
 
 _ABOUT_FOLDER = "folder.json"
 _PLAIN_FILES = (_ABOUT_FOLDER, "schema.json", "game.toml")
+_PLAIN_FILES_IF_ANY = (SETTINGS_FILE,)
 _CHUNK_BYTES = 1024 * 1024
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -150,7 +152,8 @@ def _copy(folder: Path, work: Path, region: str, progress: Progress) -> BackupRe
     names = ["checkpoints.db", *queues, "audit.db", "findings.db", "store.db", "dead-letters.db", "stream.db"]
     with contextlib.ExitStack() as opened:
         snapshots = {name: opened.enter_context(Snapshot(folder / name)) for name in names}
-        plain = {name: _read(folder / name) for name in _PLAIN_FILES}
+        there = [name for name in _PLAIN_FILES_IF_ANY if (folder / name).exists()]
+        plain = {name: _read(folder / name) for name in (*_PLAIN_FILES, *there)}
         done, total = 0, 2 * sum(snapshot.bytes for snapshot in snapshots.values())
 
         def advance(more: int) -> None:

@@ -141,7 +141,8 @@ def test_a_backup_of_a_busy_node_misses_nothing(busy: tuple[Path, Sender], tmp_p
 
 
 def test_a_backup_of_a_stopped_node_is_what_it_holds(data: Path, tmp_path: Path) -> None:
-    """Every file that must last is in it, and nothing in the folder has changed."""
+    """Every file that must last is in it, settings too, and nothing in the folder has changed."""
+    (data / "settings.toml").write_text("[retention]\nhistory_days = 1000\n", "utf-8")
     before = {path.name: path.read_bytes() for path in data.iterdir() if path.is_file()}
     report = back_up(data, tmp_path / "backups" / "monday")
     assert {path.name: path.read_bytes() for path in data.iterdir() if path.is_file()} == before

@@ -31,17 +31,19 @@ def settled(node: PlayerState, *updates: dict[str, Any]) -> None:
 
 
 def test_one_region(tmp_path: Path) -> None:
-    """State, rights, graph and history are those of the backup; what came after it is in the folder set aside."""
+    """State, rights, graph, history and settings are those of the backup; what came after is set aside."""
     data, backup = tmp_path / "data", tmp_path / "backup"
     befriend = update(("ada", "friends", "add", {"elements": ["bob"]}))
     with Node(data, options=THREADS) as node:
         settled(node.service, gold(10), befriend)
+        (data / "settings.toml").write_text("[retention]\nhistory_days = 1000\n", "utf-8")
         back_up(data, backup)
         settled(node.service, gold(5))
         with pytest.raises(FolderInUse):
             restore(backup, data)
     restored = restore(backup, data)
     assert (restored.region, restored.predecessor) == ("local.2", "local")
+    assert (data / "settings.toml").read_text("utf-8") == "[retention]\nhistory_days = 1000\n"
     with Node(data, options=THREADS) as node:
         assert node.region == "local.2"
         assert outcome(node.service, gold(4, "subtract")).status is Status.APPLIED
