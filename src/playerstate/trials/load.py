@@ -13,7 +13,7 @@ TICK_S = 0.01
 
 
 class Load:
-    """Sends at its rate until it is stopped, whatever becomes of it; `late_s` is how far it fell behind at most."""
+    """Sends at its rate until it is stopped, whatever becomes of it."""
 
     def __init__(self, node: Node, rate_per_s: int) -> None:
         self._node = node
@@ -21,7 +21,6 @@ class Load:
         self._prepared = life_like(1)
         self._stopping = threading.Event()
         self.sent = 0
-        self.late_s = 0.0
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="vigil-load", daemon=True)
 
@@ -42,6 +41,5 @@ class Load:
                 if calls:
                     self._node.service.send_many(calls)
                     self.sent += len(calls)
-                self.late_s = max(self.late_s, time.monotonic() - began - tick * TICK_S)
         except Exception as exc:  # noqa: BLE001 - whoever keeps the vigil has to hear of it
             self.error = exc
