@@ -12,7 +12,7 @@ from stages.world import NOW_MS
 
 
 def test_only_an_empty_queue_says_that_the_graph_was_told() -> None:
-    """Promise 8: what waits, or is being handled, explains that the graph lags; when all is done it is up to project."""
+    """Promise 8: what waits, or is being handled, explains that the graph lags; then it is up to project."""
     checkpoints, queue = MemoryCheckpoints(), MemoryQueue(ManualClock(NOW_MS), Random(0))
     linked = Linked(checkpoints, queue)
     checkpoints.save("project", 5)
