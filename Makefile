@@ -17,10 +17,16 @@ setup: .venv/.installed ## make .venv with the locked dependencies and the proje
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e examples/elite_journals
 	touch $@
 
+# MiniStack, an emulator of AWS, pins what it stands on; so it has an environment of its own.
+.venv/ministack/.installed: requirements/ministack.lock | .venv/.installed
+	$(PYTHON) -m venv .venv/ministack
+	.venv/ministack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/ministack.lock
+	touch $@
+
 demo: setup ## start everything, send a life-like load, compare what came of it
 	$(BIN)/playerstate demo
 
-test: setup ## run the tests
+test: setup .venv/ministack/.installed ## run the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: setup ## check style
@@ -37,7 +43,9 @@ lock: ## resolve the dependencies anew into requirements/*.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--quiet pyproject.toml -o requirements/run.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--quiet pyproject.toml --group dev -c requirements/run.lock -o requirements/dev.lock
+		--quiet pyproject.toml --extra aws --group dev -c requirements/run.lock -o requirements/dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--quiet requirements/ministack.in -o requirements/ministack.lock
 
 clean: ## remove what make has made
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

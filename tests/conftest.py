@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from ministack import MiniStack, skip_without_ministack
 
 # the suites are imported by tests, and would otherwise fail with a bare "AssertionError"
 pytest.register_assert_rewrite("conformance")
@@ -23,3 +26,12 @@ settings.register_profile("default", max_examples=100, deadline=None, suppress_h
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=3000)
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
+    """An emulator of AWS that all tests of a process share: each makes things of names of its own."""
+    skip_without_ministack()
+    emulator = MiniStack(tmp_path_factory.mktemp("ministack"))
+    yield emulator
+    emulator.stop()
