@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from conformance.queue import QueueWithDead
 
 QUEUE_MACHINE_SETTINGS = settings(max_examples=50, stateful_step_count=40, deadline=None)
+EMULATOR_SETTINGS = settings(max_examples=5, stateful_step_count=25, deadline=None)
 
 ATTEMPTS_MAX = 2
+HIDDEN_FACTOR = 600
 
 
 @dataclass
@@ -35,10 +37,14 @@ Open: TypeAlias = "Callable[[Path, Clock, int], AbstractContextManager[QueueWith
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Sends, receives, deletes and waits; bodies are unique, and name the model's messages."""
+    """Sends, receives, deletes and waits; bodies are unique, and name the model's messages.
 
-    def __init__(self, open_queue: Open) -> None:
+    On a queue with a clock of its own nobody waits, and what was received stays hidden.
+    """
+
+    def __init__(self, open_queue: Open, *, own_clock: bool) -> None:
         super().__init__()
+        self._own_clock = own_clock
         self._folder = tempfile.TemporaryDirectory()
         self._clock = ManualClock(NOW_MS)
         self._opened = open_queue(Path(self._folder.name) / "queue", self._clock, ATTEMPTS_MAX)
@@ -61,6 +67,7 @@ class QueueMachine(RuleBasedStateMachine):
         """Some of the visible messages, each at most once, and as many as there are within the limit."""
         now_ms = self._clock.now_ms()
         visible = {body for body, message in self._waiting.items() if message.visible_at_ms <= now_ms}
+        visibility_s *= HIDDEN_FACTOR if self._own_clock else 1
         spent = {body for body in visible if self._waiting[body].attempt == ATTEMPTS_MAX}
         received = self._queue.receive(limit, visibility_s=visibility_s)
         bodies = {message.body for message in received}
@@ -90,7 +97,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(ms=st.sampled_from([999, 1_000, 3_000]))
     def wait(self, ms: int) -> None:
         """Let time pass."""
-        self._clock.advance(ms)
+        self._clock.advance(0 if self._own_clock else ms)
 
     @invariant()
     def nothing_is_lost(self) -> None:
@@ -116,11 +123,11 @@ class QueueMachine(RuleBasedStateMachine):
         return body in self._waiting and self._waiting[body].visible_at_ms > now_ms
 
 
-def queue_machine_on(open_queue: Open) -> type[QueueMachine]:
+def queue_machine_on(open_queue: Open, *, own_clock: bool = False) -> type[QueueMachine]:
     """The machine for one backend, as Hypothesis wants it: made without arguments."""
 
     class Machine(QueueMachine):
         def __init__(self) -> None:
-            super().__init__(open_queue)
+            super().__init__(open_queue, own_clock=own_clock)
 
     return Machine

@@ -6,11 +6,16 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from random import Random
 
-from conformance.queue import QueueSuite
+import pytest
+
+from aws.queues import AwsQueue, hidden, make_queue
+from conformance.queue import QueueSuite, QueueWithDead
+from ministack import MiniStack
 from playerstate.backends.memory.clock import ManualClock
 from playerstate.backends.memory.queue import MemoryQueue
 from playerstate.backends.sqlite.queue import SqliteQueue
 from playerstate.ports.clock import Clock
+from waiting import wait_until
 
 
 class TestMemoryQueue(QueueSuite):
@@ -49,3 +54,20 @@ class TestMemoryQueue(QueueSuite):
 class TestSqliteQueue(QueueSuite):
     def open(self, path: Path, clock: Clock, attempts_max: int) -> AbstractContextManager[SqliteQueue]:
         return closing(SqliteQueue(path, clock, attempts_max=attempts_max))
+
+
+class TestSqsQueue(QueueSuite):
+    attempts_max = 2  # each takes a second
+    own_clock = "SQS goes by a clock of its own, which nobody can set or stop"
+    forgets = "SQS has no files here that could be copied; that it loses nothing is AWS's promise"
+
+    @pytest.fixture(autouse=True)
+    def _emulated(self, ministack: MiniStack) -> None:
+        self._ministack = ministack
+
+    def open(self, path: Path, clock: Clock, attempts_max: int) -> AbstractContextManager[AwsQueue]:
+        return nullcontext(make_queue(self._ministack, attempts_max))
+
+    def pass_time(self, queue: QueueWithDead, clock: ManualClock, ms: int) -> None:
+        assert isinstance(queue, AwsQueue)
+        wait_until(lambda: hidden(queue) == 0, "messages to be visible")
