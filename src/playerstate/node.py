@@ -29,9 +29,10 @@ from playerstate.folder import FOLDER_FILE, DataFolder, read_about
 from playerstate.neighbourhood import Neighbourhood, is_regional
 from playerstate.runtime.alarming import Alarming
 from playerstate.runtime.clock import SystemClock
-from playerstate.runtime.consumers import Report, dead_message
+from playerstate.runtime.consumers import Report
 from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.logs import log_to_stderr
+from playerstate.runtime.messages import dead_message
 from playerstate.runtime.retainer import Retainer
 from playerstate.runtime.retention import rules_of_follow, rules_of_node
 from playerstate.runtime.socket_server import SocketServer

@@ -25,17 +25,15 @@ from playerstate.neighbourhood import Neighbourhood
 from playerstate.ports.clock import Clock
 from playerstate.ports.findings import Findings
 from playerstate.ports.graph import Graph
+from playerstate.runtime.applying import ApplyConsumer
 from playerstate.runtime.clock import SystemClock
-from playerstate.runtime.consumers import (
-    NOTICES_AND_DELIVERIES,
-    ApplyConsumer,
-    Consumer,
-    ProjectConsumer,
-    QueueConsumer,
-)
+from playerstate.runtime.consumers import Consumer
 from playerstate.runtime.crew import Role
+from playerstate.runtime.messages import NOTICES_AND_DELIVERIES, QueueConsumer
 from playerstate.runtime.old_changes import OldChanges
-from playerstate.runtime.regional import ReplicateConsumer, ResolveConsumer
+from playerstate.runtime.projecting import ProjectConsumer
+from playerstate.runtime.replicating import ReplicateConsumer
+from playerstate.runtime.resolving import ResolveConsumer
 from playerstate.runtime.retainer import Retainer, RetentionClock
 from playerstate.runtime.retention import Rule
 from playerstate.runtime.verifying import VerifyConsumer

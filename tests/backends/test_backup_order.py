@@ -27,7 +27,9 @@ from playerstate.core.schema import format_schema
 from playerstate.core.wire import encode_record, encode_update, row_readers
 from playerstate.folder import starter_schema
 from playerstate.ports.stream import NewRecord
-from playerstate.runtime.consumers import ApplyConsumer, ProjectConsumer, QueueConsumer
+from playerstate.runtime.applying import ApplyConsumer
+from playerstate.runtime.messages import QueueConsumer
+from playerstate.runtime.projecting import ProjectConsumer
 from playerstate.stages.apply import Apply
 from playerstate.stages.audit import Record
 from playerstate.stages.project import Group, Project

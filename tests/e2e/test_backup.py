@@ -32,8 +32,8 @@ from playerstate.core.wire import row_readers
 from playerstate.errors import BackupRefused, InvariantViolated, Unavailable
 from playerstate.node import Node, Options
 from playerstate.ports.stream import NewRecord
+from playerstate.runtime.applying import ApplyConsumer
 from playerstate.runtime.clock import SystemClock
-from playerstate.runtime.consumers import ApplyConsumer
 from playerstate.stages.apply import Apply
 from waiting import wait_until
 

@@ -23,7 +23,7 @@ from playerstate.deployment import Deployment, Region
 from playerstate.errors import StartRefused, Unavailable
 from playerstate.node import Node, Options
 from playerstate.regions import Regions, set_way
-from playerstate.runtime import consumers
+from playerstate.runtime import applying
 from playerstate.runtime.replication import LinkSettings, link_name
 
 NAMES = ["us-east-1", "eu-west-1", "ap-northeast-1"]
@@ -237,8 +237,8 @@ def test_a_region_that_joins_later_gets_everything(tmp_path: Path) -> None:
 
 def test_changes_are_kept_for_a_region_that_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And let go of when it has taken them; in a region without updates of its own too."""
-    monkeypatch.setattr(consumers, "KEPT_AFTER_USE", 5)
-    monkeypatch.setattr(consumers, "TRIM_AT_ONCE", 5)
+    monkeypatch.setattr(applying, "KEPT_AFTER_USE", 5)
+    monkeypatch.setattr(applying, "TRIM_AT_ONCE", 5)
     with Regions(tmp_path, NAMES[:2], options=THREADS) as regions:
         us, eu = regions[US], regions[EU]
         assert outcome(us.service, gold(1)).status is Status.APPLIED

@@ -17,8 +17,9 @@ from playerstate.core.model import Key
 from playerstate.core.replica import Write
 from playerstate.core.wire import encode_call
 from playerstate.errors import InvariantViolated, Unavailable
-from playerstate.runtime.regional import ATTEMPTS_MAX, CALLS_MAX, ReplicateConsumer, ResolveConsumer
+from playerstate.runtime.replicating import ReplicateConsumer
 from playerstate.runtime.replication import COPIED_AT_ONCE, Link, LinkSettings, link_name
+from playerstate.runtime.resolving import ATTEMPTS_MAX, CALLS_MAX, ResolveConsumer
 from playerstate.stages.resolve import Resolve
 from stages.regions import SCHEMA, Regions
 from stages.world import add, update

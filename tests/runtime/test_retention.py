@@ -28,7 +28,7 @@ from playerstate.core.wire import encode_record
 from playerstate.errors import Unavailable
 from playerstate.ports.stream import NewRecord
 from playerstate.runtime import consumers, retainer, retention
-from playerstate.runtime.consumers import ApplyConsumer
+from playerstate.runtime.applying import ApplyConsumer
 from playerstate.runtime.old_changes import OldChanges
 from playerstate.runtime.retainer import Retainer, RetentionClock
 from playerstate.runtime.retention import Ran, Rule, rules_of_follow, rules_of_node

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playerstate.core.model import Key, Notice, Update
-from playerstate.runtime.consumers import QueueConsumer
+from playerstate.runtime.messages import QueueConsumer
 from stages.world import World, update
 
 PLAYERS = st.sampled_from(["ada", "eve", "bob"])

@@ -21,7 +21,8 @@ from playerstate.core.types import DATA_TYPES
 from playerstate.core.wire import decode_call, decode_notices, encode_record, encode_update
 from playerstate.errors import InvariantViolated, OutcomeUnknown, Unavailable
 from playerstate.folder import starter_schema
-from playerstate.runtime.consumers import ProjectConsumer, Report
+from playerstate.runtime.consumers import Report
+from playerstate.runtime.projecting import ProjectConsumer
 from playerstate.stages.apply import Apply
 from playerstate.stages.project import NOTICES_PER_MESSAGE_MAX, Group, Project
 from playerstate.stages.replicate import Replicate

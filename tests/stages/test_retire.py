@@ -19,7 +19,7 @@ from playerstate.core.retirement import RETIRER, heir_of, left_behind, overspent
 from playerstate.core.row import join_rows
 from playerstate.core.types import DATA_TYPES
 from playerstate.core.wire import decode_call, encode_call
-from playerstate.runtime.regional import ResolveConsumer
+from playerstate.runtime.resolving import ResolveConsumer
 from playerstate.stages.apply import Apply
 from stages.regions import KEYS, REGIONS, SCHEMA, Regions
 from stages.test_regions import BAG, GOLD, NAME, READERS, Command, commands, do, rows

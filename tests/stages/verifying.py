@@ -26,7 +26,8 @@ from playerstate.core.suspicions import Suspicions
 from playerstate.core.wire import encode_row, row_readers
 from playerstate.errors import Unavailable
 from playerstate.ports.replication import Copies
-from playerstate.runtime.consumers import ProjectConsumer, QueueConsumer
+from playerstate.runtime.messages import QueueConsumer
+from playerstate.runtime.projecting import ProjectConsumer
 from playerstate.stages.audit import Record
 from playerstate.stages.inquiry import Inquiry
 from playerstate.stages.project import Group, Project

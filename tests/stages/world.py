@@ -25,7 +25,9 @@ from playerstate.core.suspicions import Suspicions
 from playerstate.core.wire import encode_record, encode_update
 from playerstate.folder import starter_schema
 from playerstate.ports.stream import NewRecord
-from playerstate.runtime.consumers import NOTICES_AND_DELIVERIES, ApplyConsumer, ProjectConsumer, QueueConsumer
+from playerstate.runtime.applying import ApplyConsumer
+from playerstate.runtime.messages import NOTICES_AND_DELIVERIES, QueueConsumer
+from playerstate.runtime.projecting import ProjectConsumer
 from playerstate.service import Parts, Service
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.apply import Apply

@@ -17,7 +17,7 @@ from playerstate.ports.audit import Audit
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.findings import Findings
 from playerstate.ports.stream import Checkpoints, Stream
-from playerstate.runtime.consumers import KEPT_AFTER_USE
+from playerstate.runtime.applying import KEPT_AFTER_USE
 from playerstate.settings import Retention
 
 LOOK_EVERY_S = 5.0

@@ -21,14 +21,11 @@ from playerstate.core.model import Key
 from playerstate.core.schema import Schema
 from playerstate.core.suspicions import Suspicions
 from playerstate.ports.replication import Copies
-from playerstate.runtime.consumers import (
-    NOTICES_AND_DELIVERIES,
-    ApplyConsumer,
-    Consumer,
-    ProjectConsumer,
-    QueueConsumer,
-)
-from playerstate.runtime.regional import ResolveConsumer
+from playerstate.runtime.applying import ApplyConsumer
+from playerstate.runtime.consumers import Consumer
+from playerstate.runtime.messages import NOTICES_AND_DELIVERIES, QueueConsumer
+from playerstate.runtime.projecting import ProjectConsumer
+from playerstate.runtime.resolving import ResolveConsumer
 from playerstate.simulation.faults import Fate, Late, Mortal
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.apply import Apply

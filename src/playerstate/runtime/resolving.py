@@ -1,4 +1,4 @@
-"""Consumers that only a region with others beside it has: what carries their rows here, and what resolves conflicts."""
+"""The consumer of the resolver's queue."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from playerstate.core.answers import StageStats
 from playerstate.core.model import Identity, Key, Stage
 from playerstate.core.resolution import RESOLVER
 from playerstate.core.wire import Call, decode_call, encode_call
-from playerstate.errors import InvalidUpdate, InvariantViolated, PlayerStateError
+from playerstate.errors import InvalidUpdate
 from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.queue import Queue
 from playerstate.ports.stream import Checkpoints
-from playerstate.runtime.consumers import VISIBILITY_S, Report, dead_message
-from playerstate.runtime.replication import CARRIED_MAX, Link
+from playerstate.runtime.consumers import Report
+from playerstate.runtime.messages import VISIBILITY_S, dead_message
 from playerstate.stages.resolve import Resolve
 
 CALLS_MAX = 200
@@ -31,42 +31,6 @@ log = structlog.get_logger(__name__)
 def _sweep_name(retired: Iterable[str]) -> str:
     """What a look at all keys is called among the checkpoints, by whose retirement has called for it."""
     return f"sweep:{','.join(sorted(retired))}"
-
-
-class ReplicateConsumer:
-    """Other regions' changes -> this region's store, over all links that lead here.
-
-    `arrived` is called when rows have come. One link that fails does not hold up the others.
-    """
-
-    name: Stage = "replicate"
-    linger_s = 0.0
-    batch_max = CARRIED_MAX
-
-    def __init__(self, links: Callable[[], Mapping[str, Link]], arrived: Callable[[], None]) -> None:
-        self.stats = StageStats()
-        self._links = links
-        self._arrived = arrived
-
-    def step(self) -> int:
-        """Carry what is due on every link."""
-        carried = 0
-        for link in self._links().values():
-            try:
-                carried += link.carry()
-            except InvariantViolated:
-                raise  # of this region's own store
-            except PlayerStateError as exc:
-                self.stats.failures += 1
-                self.stats.last_error = f"{link.source}: {exc}"
-        if carried:
-            self.stats.processed += carried
-            self._arrived()
-        return carried
-
-    def tell(self, report: Report) -> None:
-        """How much waits before each link."""
-        report.links = {link.source: link.waits for link in self._links().values()}
 
 
 class ResolveConsumer:
