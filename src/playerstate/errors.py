@@ -8,6 +8,7 @@
     │   └── SlowDown           more than can be handled; `retry_after_s` says when
     ├── OutcomeUnknown         indefinite: repeat only with the same producer and sequence
     ├── BackupRefused          no backup can be made so, or what is there is no whole one
+    ├── PricesRefused          nothing can be worked out from these prices
     ├── InvariantViolated      a promise is broken: stop, and tell a person
     └── StartRefused           the node cannot run on this folder or with these settings
         ├── SchemaRefused      the game's schema is wrong, or does not fit the stored state
@@ -72,6 +73,10 @@ class OutcomeUnknown(PlayerStateError):
 
 class BackupRefused(PlayerStateError):
     """A backup cannot be made from there or to there, or what is there is not, or no longer, a whole backup."""
+
+
+class PricesRefused(PlayerStateError):
+    """A file of prices cannot be read, or does not have them all."""
 
 
 class InvariantViolated(PlayerStateError):

@@ -9,7 +9,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from playerstate.errors import BackupRefused, InvalidUpdate, PlayerStateError, RegionRefused, SchemaRefused
+from playerstate.errors import (
+    BackupRefused,
+    InvalidUpdate,
+    PlayerStateError,
+    PricesRefused,
+    RegionRefused,
+    SchemaRefused,
+)
 
 DEFAULT_DATA = Path("data")
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -50,5 +57,5 @@ def confirmed(question: str) -> bool:
 
 def exit_code_of(error: PlayerStateError) -> ExitCode:
     """The exit code that says what kind of error this is."""
-    refused = isinstance(error, (BackupRefused, InvalidUpdate, RegionRefused, SchemaRefused))
+    refused = isinstance(error, (BackupRefused, InvalidUpdate, PricesRefused, RegionRefused, SchemaRefused))
     return ExitCode.REFUSED if refused else ExitCode.UNAVAILABLE

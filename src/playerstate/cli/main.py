@@ -16,6 +16,7 @@ from playerstate.cli.backup import backup
 from playerstate.cli.bench import bench
 from playerstate.cli.chaos import chaos
 from playerstate.cli.common import AsJson, ExitCode, exit_code_of, leave
+from playerstate.cli.cost import cost
 from playerstate.cli.demo import demo
 from playerstate.cli.erase import erase, export
 from playerstate.cli.history import history
@@ -89,6 +90,7 @@ app.command()(replay)
 app.command()(demo)
 app.command()(bench)
 app.command()(chaos)
+app.command()(cost)
 app.command()(vigil)
 app.command(name="set", context_settings={"ignore_unknown_options": True})(set_value)  # so that -5 is a value
 app.command()(undo)
