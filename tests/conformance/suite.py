@@ -36,6 +36,15 @@ class Suite:
         if self.forgets:
             pytest.xfail(self.forgets)
 
+    keeps = ""
+    """Why the backend deletes nothing when it is asked to, if that is so: a declared gap."""
+
+    @pytest.fixture
+    def trimming(self) -> None:
+        """Asked for by the tests of what is trimmed."""
+        if self.keeps:
+            pytest.xfail(self.keeps)
+
 
 class BrokenInputError(Exception):
     """Raised by `Broken`."""
