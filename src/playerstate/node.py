@@ -217,6 +217,7 @@ class Node:
             self._clock,
             lanes,
             applied=lambda: self._crews[Role.APPLY].report().applied_to,
+            head=parts.stream.head(),
         )
 
     def _make_service(self) -> Service:

@@ -49,6 +49,7 @@ class ChangesSuite(OnAStore):
         seen = walk(lambda last: store.changes.read(last.position if last else 0, limit), limit)
         assert [change.new for change in seen] == [w.new for w in writes]
 
+    @pytest.mark.usefixtures("trimming")
     def test_trim_deletes_changes_and_no_rows(self, store: StoreWithChanges) -> None:
         """Trimming deletes changes up to the position, says how many, and leaves the rows and later changes."""
         writes = chain(KEY, 3)
@@ -59,6 +60,7 @@ class ChangesSuite(OnAStore):
         assert [change.new for change in store.changes.read(0, 10)] == [writes[2].new]
         assert store.load([KEY]) == {KEY: {"eu-west-1": writes[2].new}}
 
+    @pytest.mark.usefixtures("trimming")
     def test_positions_are_never_used_again(self, store: StoreWithChanges) -> None:
         """After everything was trimmed the head stays, and the next change lies beyond it."""
         writes = chain(KEY, 3)
@@ -107,7 +109,7 @@ class ChangesSuite(OnAStore):
         with self.open(path) as reopened:
             assert reopened.changes.read(0, 10) == before
 
-    @pytest.mark.usefixtures("durable")
+    @pytest.mark.usefixtures("durable", "trimming")
     def test_positions_are_never_used_again_after_a_restart(self, path: Path) -> None:
         """Positions go on rising when every change was trimmed before the restart."""
         writes = chain(KEY, 3)

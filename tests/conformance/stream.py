@@ -84,6 +84,7 @@ class StreamSuite(Suite, ABC):
         stream.append(records("after"))
         assert bodies_of(stream) == [b"before", b"after"]
 
+    @pytest.mark.usefixtures("trimming")
     def test_trim_deletes_up_to_the_position(self, stream: Stream) -> None:
         """Trimming deletes the records up to and including the position, says how many, and keeps the rest."""
         middle = stream.append(records("a", "b"))
@@ -94,6 +95,7 @@ class StreamSuite(Suite, ABC):
         assert stream.trim(0) == 0
         assert bodies_of(stream) == [b"c"]
 
+    @pytest.mark.usefixtures("trimming")
     def test_trimming_many(self, stream: Stream) -> None:
         """However many records there are to delete, they are gone when `trim` returns, and no other."""
         stream.append(records(*[f"r{n}" for n in range(4_000)]))
@@ -101,6 +103,7 @@ class StreamSuite(Suite, ABC):
         assert stream.trim(last - 1) == 6_000
         assert bodies_of(stream) == [b"r6000"]
 
+    @pytest.mark.usefixtures("trimming")
     def test_positions_are_never_used_again(self, stream: Stream) -> None:
         """After everything was trimmed the head stays, and what is appended then lies beyond it."""
         head = stream.append(records("a", "b", "c"))
@@ -109,6 +112,7 @@ class StreamSuite(Suite, ABC):
         assert stream.append(records("d")) > head
         assert [record.body for record in stream.read(head, 10)] == [b"d"]
 
+    @pytest.mark.usefixtures("trimming")
     def test_trimming_beyond_the_head(self, stream: Stream) -> None:
         """Trimming further than there are records takes nothing from those that come."""
         head = stream.append(records("a"))
@@ -167,7 +171,7 @@ class StreamSuite(Suite, ABC):
         with self.open(path) as reopened:
             assert reopened.read(0, 10) == before
 
-    @pytest.mark.usefixtures("durable")
+    @pytest.mark.usefixtures("durable", "trimming")
     def test_positions_are_never_used_again_after_a_restart(self, path: Path) -> None:
         """Positions go on rising when everything was trimmed before the restart."""
         with self.open(path) as stream:

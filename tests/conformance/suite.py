@@ -30,11 +30,20 @@ class Suite:
     forgets = ""
     """Why the backend keeps nothing beyond its process, if that is so: a declared gap."""
 
+    keeps = ""
+    """Why the backend deletes nothing when it is asked to, if that is so: a declared gap."""
+
     @pytest.fixture
     def durable(self) -> None:
         """Asked for by the tests of what outlives a process."""
         if self.forgets:
             pytest.xfail(self.forgets)
+
+    @pytest.fixture
+    def trimming(self) -> None:
+        """Asked for by the tests of what is trimmed."""
+        if self.keeps:
+            pytest.xfail(self.keeps)
 
     def crashed(self, path: Path) -> Path:
         """Where what a crash of the process would leave now can be opened."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aws.one_shard import OneShardStream, make_stream
 from conformance.stream import CheckpointsSuite, StreamSuite, records
 from conformance.suite import run_together
+from ministack import MiniStack
 from playerstate.backends.memory.stream import MemoryCheckpoints, MemoryStream
 from playerstate.backends.sqlite.stream import SqliteCheckpoints, SqliteStream
 from playerstate.errors import OutcomeUnknown
@@ -45,6 +49,21 @@ class TestSqliteStream(StreamSuite):
 
         run_together(lambda: append_good("a"), lambda: append_good("b"), append_unforeseen)
         assert set(acknowledged) <= {record.body for record in stream.read(0, 1000)}
+
+
+class TestKinesisStream(StreamSuite):
+    keeps = "Kinesis: records go by age, and nobody can delete one"
+
+    @pytest.fixture(autouse=True, scope="class")
+    def emulated(self, request: pytest.FixtureRequest, ministack: MiniStack) -> None:
+        request.cls.clients = ministack.clients()
+        request.cls.new_name = partial(ministack.name, "updates")
+
+    @contextmanager
+    def open(self, path: Path) -> Iterator[OneShardStream]:
+        if not path.exists():
+            path.write_text(make_stream(self.clients, self.new_name()))
+        yield OneShardStream(self.clients, path.read_text())
 
 
 class TestMemoryCheckpoints(CheckpointsSuite):

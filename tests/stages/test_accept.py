@@ -87,14 +87,12 @@ def test_only_numbers_that_may_be_on_the_stream_are_used_up(error: type[Exceptio
     world = World()
 
     class Failing:
-        head = staticmethod(world.stream.head)
-
         def append(self, batch: object) -> int:
             raise error("disk full")
 
     lanes = Lanes("test", 1)
     with pytest.raises(error):
-        Accept(world.schema, Failing(), world.clock, lanes).handle([gold()])  # type: ignore[arg-type]
+        Accept(world.schema, Failing(), world.clock, lanes).handle([gold()])
     too_large = {"ops": [{"player_id": "ada", "state_key": "loadout", "op": "set", "value": "x" * 16_000}] * 6}
     rejected, accepted = Accept(world.schema, world.stream, world.clock, lanes).handle([too_large, gold()])
     assert isinstance(rejected, Rejected)

@@ -233,8 +233,8 @@ def test_one_record_and_numbers_that_rise() -> None:
 def test_erasing_waits_like_everything_else() -> None:
     """Behind too much that waits it is told to slow down."""
     world = World()
-    world.stream.append([NewRecord("x", b"")] * (LAG_MAX + 1))
-    accept = Accept(world.schema, world.stream, world.clock, Lanes("late", 1), applied=lambda: 0)
+    head = world.stream.append([NewRecord("x", b"")] * (LAG_MAX + 1))
+    accept = Accept(world.schema, world.stream, world.clock, Lanes("late", 1), applied=lambda: 0, head=head)
     with pytest.raises(SlowDown):
         accept.erase("ada", REASON)
 

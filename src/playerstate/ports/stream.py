@@ -20,12 +20,27 @@ class StreamRecord(NamedTuple):
     body: bytes
 
 
-class Stream(Protocol):
-    """An ordered, durable log of one shard.
+class Appender(Protocol):
+    """The side of a log that takes records: all that accept asks for.
 
     - **Durable**: when `append` returns, its records survive any crash of the process and of the machine.
+    - **Ordered**: records of one partition, of one call and of calls that follow one another, stand in the order in
+      which they were appended. A record may stand there more than once, the first of them in that order.
+    """
+
+    def append(self, records: Sequence[NewRecord]) -> int:
+        """Append the records and return the position of the last one.
+
+        Raises `NotNow` if nothing was appended, `OutcomeUnknown` if that cannot be told, or if some were.
+        """
+        ...
+
+
+class Stream(Appender, Protocol):
+    """An ordered, durable log of one shard.
+
     - **Ordered**: records are read in the order of their positions; those of one call, and those of calls that follow
-      one another, stand in the order in which they were appended.
+      one another, stand in the order in which they were appended, whatever their partition, and once.
     - **Complete**: a reader that goes on from the last position it saw misses nothing, whatever was appended meanwhile.
     - **At least once**: after a crash a reader begins again at its last checkpoint.
     """

@@ -28,7 +28,7 @@ from playerstate.core.schema import Schema
 from playerstate.core.wire import convert_update, decode_json_update, encode_record, encode_update
 from playerstate.errors import InvalidUpdate, NotNow, SlowDown
 from playerstate.ports.clock import Clock
-from playerstate.ports.stream import NewRecord, Stream
+from playerstate.ports.stream import Appender, NewRecord
 from playerstate.stages.told import tell_answers, tells_updates
 
 UPDATE_BYTES_MAX = 65_536
@@ -89,10 +89,20 @@ class Lane:
 
 
 class Accept:
-    """The stage. `applied` tells how far on the stream apply has come."""
+    """The stage. `applied` tells how far on the stream apply has come, where it is one log with one line of positions.
+
+    `head` is the position of the last record that is there at the start.
+    """
 
     def __init__(
-        self, schema: Schema, stream: Stream, clock: Clock, lanes: Lanes, applied: Callable[[], int] | None = None
+        self,
+        schema: Schema,
+        stream: Appender,
+        clock: Clock,
+        lanes: Lanes,
+        applied: Callable[[], int] | None = None,
+        *,
+        head: int = 0,
     ) -> None:
         self._schema = schema
         self._checker = Checker(schema)
@@ -100,7 +110,7 @@ class Accept:
         self._clock = clock
         self._lanes = lanes
         self._applied = applied
-        self._head = stream.head()
+        self._head = head
         self._accepted = 0
         self._rejected: Counter[str] = Counter()
         self._slowed_down = 0
