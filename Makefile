@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint types layers lock clean
+.PHONY: setup demo debian test lint types layers lock clean
 .DEFAULT_GOAL := help
 
 help: ## show what there is to make
@@ -26,7 +26,10 @@ setup: .venv/.installed ## make .venv with the locked dependencies and the proje
 demo: setup ## start everything, send a life-like load, compare what came of it
 	$(BIN)/playerstate demo
 
-test: setup .venv/ministack/.installed ## run the tests
+debian: ## install the Debian packages that tests run servers of (root only; else those tests are skipped)
+	@tests/debian_packages.sh
+
+test: setup .venv/ministack/.installed debian ## run the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: setup ## check style

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from builders import NOW_MS, letter
-from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together, walk
+from conformance.suite import Broken, BrokenInputError, Suite, run_together, walk
 from playerstate.core.letters import End, Ending, GoneLetter, LetterFilter, LetterSummary
 from playerstate.core.model import DeadLetter, Identity
 from playerstate.ports.dead_letters import DeadLetters
@@ -258,7 +258,7 @@ class DeadLettersSuite(Suite, ABC):
             letters.end("2", DISCARDED)
             letters.forget(NOW_MS + 6, 9, limit=9)
             letters.end("1", DISCARDED)
-            copy = crashed_copy(path)
+            copy = self.crashed(path)
         for where in (copy, path):
             with self.open(where) as letters:
                 assert (letters.list(), [gone.letter_id for gone in letters.gone()]) == ([], ["1"])
@@ -270,7 +270,7 @@ class DeadLettersSuite(Suite, ABC):
         with self.open(path) as letters:
             letters.put([letter("1", identity=IDENTITY), letter("2")])
             letters.end("2", DISCARDED)
-            copy = crashed_copy(path)
+            copy = self.crashed(path)
         for where in (copy, path):
             with self.open(where) as letters:
                 assert letters.list() == [letter("1", identity=IDENTITY)]

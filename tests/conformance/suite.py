@@ -36,6 +36,10 @@ class Suite:
         if self.forgets:
             pytest.xfail(self.forgets)
 
+    def crashed(self, path: Path) -> Path:
+        """Where what a crash of the process would leave now can be opened."""
+        return crashed_copy(path)
+
 
 class BrokenInputError(Exception):
     """Raised by `Broken`."""
