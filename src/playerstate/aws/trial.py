@@ -32,6 +32,7 @@ def make_trial(clients: Clients, name: str, region: str, given: Mapping[s.Settin
     urls = {queue: _make_queue(clients, f"{name}-{queue}") for queue in QUEUES}
     for queue, wants in QUEUES.items():
         if wants is not None:
+            _let_in(clients, topic, urls[queue])
             _subscribe(clients, topic, urls[queue], FILTER_POLICIES[wants])
     settings = {
         s.REGION: region,
@@ -80,6 +81,19 @@ def _make_queue(clients: Clients, name: str) -> str:
 def _arn(clients: Clients, url: str) -> str:
     answer = clients.read("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["QueueArn"])
     return str(answer["Attributes"]["QueueArn"])
+
+
+def _let_in(clients: Clients, topic: str, url: str) -> None:
+    """Allow a topic, and no other, to send to a queue."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": _arn(clients, url),
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    clients.write("sqs", "set_queue_attributes", QueueUrl=url, Attributes={"Policy": policy})
 
 
 def _subscribe(clients: Clients, topic: str, url: str, policy: Mapping[str, list[str]]) -> None:
