@@ -58,9 +58,10 @@ class TestKinesisStream(StreamSuite):
     keeps = "Kinesis: records go by age, and nobody can delete one"
 
     @pytest.fixture(autouse=True, scope="class")
-    def emulated(self, request: pytest.FixtureRequest, ministack: MiniStack) -> None:
-        request.cls.clients = ministack.clients()
-        request.cls.new_name = partial(ministack.name, "updates")
+    @classmethod
+    def emulated(cls, ministack: MiniStack) -> None:
+        cls.clients = ministack.clients()
+        cls.new_name = partial(ministack.name, "updates")
 
     @contextmanager
     def open(self, path: Path) -> Iterator[OneShardStream]:
