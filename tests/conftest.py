@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from ministack import MiniStack, skip_without_ministack
+from valkey_cluster import Cluster, running_cluster
 
 # the suites are imported by tests, and would otherwise fail with a bare "AssertionError"
 pytest.register_assert_rewrite("conformance")
@@ -35,3 +36,10 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
     emulator = MiniStack(tmp_path_factory.mktemp("ministack"))
     yield emulator
     emulator.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three primaries that all tests of a process share: each leaves the slots where they were."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
