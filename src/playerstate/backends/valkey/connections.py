@@ -219,7 +219,8 @@ class Connections:
 
     def _logged_in(self, credentials: tuple[str, str]) -> Connection:
         user, password = credentials
-        connection = self._connected(self._connection_class(**self._settings, username=user, password=password))
+        settings = {**self._settings, "username": user, "password": password}
+        connection = self._connected(self._connection_class(**settings))
         self._renewed_at[connection] = monotonic() + self._renewed_after_s
         return connection
 
