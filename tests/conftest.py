@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from ministack import MiniStack, skip_without_ministack
+
+if TYPE_CHECKING:
+    from aws.neptune_server import NeptuneServer
 
 # the suites are imported by tests, and would otherwise fail with a bare "AssertionError"
 pytest.register_assert_rewrite("conformance")
@@ -35,3 +39,21 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
     emulator = MiniStack(tmp_path_factory.mktemp("ministack"))
     yield emulator
     emulator.stop()
+
+
+@pytest.fixture(scope="session")
+def neptune_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NeptuneServer]:
+    """A stand-in for Neptune that all tests of a process share; `neptune` is an empty one."""
+    from aws.neptune_server import NeptuneServer  # here, since the suites must be registered before they are imported
+    from conformance.graph import SCHEMA
+
+    server = NeptuneServer(tmp_path_factory.mktemp("neptune"), set(SCHEMA.edge_keys().values()))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def neptune(neptune_server: NeptuneServer) -> NeptuneServer:
+    """The stand-in, with nothing in it."""
+    neptune_server.empty()
+    return neptune_server
