@@ -104,9 +104,6 @@ def deliveries(draw: st.DrawFn) -> Deliveries:
 
 
 class GraphSuite(Suite, ABC):
-    examples_max = 40
-    """Examples of deliveries; fewer where every call is a round trip."""
-
     @abstractmethod
     def open(self, path: Path) -> AbstractContextManager[Graph]:
         """Open the graph of `SCHEMA` that lies at a path, or make it."""
@@ -163,7 +160,7 @@ class GraphSuite(Suite, ABC):
     def test_order_and_duplication_do_not_matter(self, graph: Graph) -> None:
         """Whatever order and duplication versions come in, each key ends with the edges of the highest total."""
 
-        @settings(max_examples=self.examples_max, deadline=None)
+        @settings(max_examples=40, deadline=None)
         @given(deliveries())
         def check(delivered: Deliveries) -> None:
             world = f"{next(_unique)}-"  # vertices of its own for every example

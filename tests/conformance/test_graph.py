@@ -28,8 +28,6 @@ class TestLadybugGraph(GraphSuite, GraphLooksSuite):
 
 
 class TestNeptuneGraph(GraphSuite, GraphLooksSuite):
-    examples_max = 8
-
     @pytest.fixture(autouse=True)
     def server(self, neptune: NeptuneServer) -> None:
         self._server = neptune
