@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from influx import Influx, skip_without_influxd
 from ministack import MiniStack, skip_without_ministack
 
 # the suites are imported by tests, and would otherwise fail with a bare "AssertionError"
@@ -35,3 +36,12 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
     emulator = MiniStack(tmp_path_factory.mktemp("ministack"))
     yield emulator
     emulator.stop()
+
+
+@pytest.fixture(scope="session")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
+    """A server of InfluxDB that all tests of a process share: each makes a database of its own."""
+    skip_without_influxd()
+    server = Influx(tmp_path_factory.mktemp("influx"))
+    yield server
+    server.stop()

@@ -7,6 +7,7 @@
     │   ├── Unavailable        a part does not answer
     │   └── SlowDown           more than can be handled; `retry_after_s` says when
     ├── OutcomeUnknown         indefinite: repeat only with the same producer and sequence
+    ├── NotOffered             the backend in use cannot do this by its nature: another one can
     ├── BackupRefused          no backup can be made so, or what is there is no whole one
     ├── PricesRefused          nothing can be worked out from these prices
     ├── PackagingFailed        a Lambda package cannot be made here, or not now
@@ -70,6 +71,10 @@ class OutcomeUnknown(PlayerStateError):
     Sending the same producer and sequence to the same region again is always safe; anything else may take effect
     twice.
     """
+
+
+class NotOffered(PlayerStateError):
+    """The backend in use cannot do this, by the nature of what it stands on; trying again is no use."""
 
 
 class BackupRefused(PlayerStateError):

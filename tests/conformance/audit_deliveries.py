@@ -87,6 +87,7 @@ class AuditDeliveriesSuite(Suite, ABC):
             audit.note(Broken(delivery(1), delivery(2)))
         assert audit.deliveries("anna") == []
 
+    @pytest.mark.usefixtures("trims")
     def test_trimmed_with_the_transitions(self, audit: Audit) -> None:
         """What was judged before the time goes; the number that is told is that of transitions."""
         audit.note([delivery(1, judged_at=NOW_MS - 1), delivery(2)])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aws.streams import StreamedChanges
-from aws.tables import make_rows_table
+from aws.tables import clients_of, make_rows_table
 from conformance.arrivals import ArrivalsSuite
 from conformance.changes import ChangesSuite
 from conformance.store import REGIONS, StoreSuite
@@ -55,7 +55,7 @@ class OnDynamo(OnAStore):
     @contextmanager
     def open(self, path: Path) -> Iterator[DynamoStoreWithChanges]:
         table = self._tables.get(path) or self._tables.setdefault(path, make_rows_table(self._ministack))
-        clients = self._ministack.clients()
+        clients = clients_of(self._ministack)
         with closing(DynamoStoreWithChanges(clients, table, "eu-west-1", lambda: REGIONS)) as store:
             store.changes = StreamedChanges(clients, table)
             yield store

@@ -50,6 +50,13 @@ def test_what_is_imported(source: Path) -> None:
     assert foreign == {"typing", "json"}
 
 
+def test_what_is_left_out(source: Path) -> None:
+    """A package that shall not be there, and what it alone imports."""
+    own, foreign = closure(source, ["game.lambdas.apply"], "game", without=("game.late", "game.core"))
+    assert own == {"game", "game.lambdas", "game.lambdas.apply"}
+    assert foreign == {"typing"}
+
+
 def test_what_comes_from_elsewhere(source: Path) -> None:
     """By its top-level name; what the root package imports late is for others."""
     own, foreign = closure(source, ["game.lambdas.link"], "game")

@@ -24,7 +24,7 @@ from playerstate.folder import starter_schema
 from playerstate.runtime.consumers import Report
 from playerstate.runtime.projecting import ProjectConsumer
 from playerstate.stages.apply import Apply
-from playerstate.stages.project import NOTICES_PER_MESSAGE_MAX, Group, Project
+from playerstate.stages.project import MESSAGE_BYTES_MAX, NOTICES_PER_MESSAGE_MAX, Group, Project
 from playerstate.stages.replicate import Replicate
 from playerstate.stages.resolve import Resolve
 from stages.world import REGION, World, add, records, update
@@ -307,3 +307,29 @@ def test_notices_are_packed_into_few_messages() -> None:
     world.apply.handle(records(world))
     world.project.handle(world.store.changes.read(0, 1000))
     assert world.queues["audit"].depth() == 3
+
+
+def test_no_message_of_several_notices_is_too_large() -> None:
+    """Whatever makes a notice large: its values, or what its causes name."""
+    world = World()
+    added = {"state_key": "friends", "op": "add", "elements": [f"{n:060}" for n in range(250)]}
+    world.put_updates(*(update({"player_id": f"p{n}", **added}) for n in range(40)))
+    world.apply.handle(records(world))
+    world.project.handle(world.store.changes.read(0, 1000))
+    messages = world.queues["audit"].receive(100, visibility_s=1000)
+    assert all(len(message.body) <= MESSAGE_BYTES_MAX for message in messages)
+    told = {notice.player_id for message in messages for notice in decode_notices(message.body)}
+    assert told == {f"p{n}" for n in range(40)}
+
+
+def test_groups_may_name_their_keys() -> None:
+    """A group is told of the state keys that it names."""
+    world = World()
+    queue = world.queues["audit"]
+    groups = [Group(queue, {"gold", "no such key"})]
+    project = Project(world.schema, REGION, world.store, world.cache, groups, world.clock)
+    world.put_updates(update({"op": "add", "n": 1}), update({"state_key": "friends", "op": "add", "elements": ["eve"]}))
+    world.apply.handle(records(world))
+    project.handle(world.store.changes.read(0, 10))
+    (message,) = queue.receive(1, visibility_s=1)
+    assert [notice.state_key for notice in decode_notices(message.body)] == ["gold"]

@@ -204,6 +204,13 @@ class Suspicions:
         self.open -= suspect.finding is not None
         return suspect
 
+    def recall(self, difference: Difference, first_seen_at: int, now: int) -> None:
+        """Go on with a difference that another process has seen first, at a time of this clock."""
+        name, player_id = (difference.place, difference.key), difference.key.player_id
+        if name not in self._players.get(player_id, {}) and self._has_room(difference):
+            suspect = Suspect(difference, first_seen_at, now, first_seen_at, lags=difference.kind is Kind.LAGGING)
+            self._put(player_id, name, suspect)
+
     def resume(self, finding: Finding, now: int) -> None:
         """Go on with a finding that a process before this one left open: it is due, and to be seen or gone."""
         name, suspects = (finding.place, finding.key), self._players.get(finding.player_id, {})

@@ -15,6 +15,8 @@ from playerstate.packaging.pruning import is_wanted
 
 ROOT = "playerstate"
 HANDLERS = "playerstate.lambdas"
+FOR_TRIALS = ("playerstate.backends.ladybug", "playerstate.backends.sqlite")
+"""What the functions can be wired to on a machine of one's own, and never under Lambda."""
 ARCHIVE = "playerstate-lambda.zip"
 SCHEMA = "game.toml"
 UNPACKED_BYTES_MAX = 250 * 2**20
@@ -45,14 +47,18 @@ def handler_modules() -> list[str]:
 
 def foreign_names() -> set[str]:
     """The top-level names that the handlers import from elsewhere: the standard library, or what is locked."""
-    return closure(_source(), handler_modules(), ROOT)[1]
+    return _closure()[1]
+
+
+def own_modules() -> set[str]:
+    """The modules that the handlers need, themselves included."""
+    return _closure()[0]
 
 
 def own_files() -> dict[str, bytes]:
     """The sources that the handlers need, and the files beside them, such as scripts, by their names in the package."""
     source = _source()
-    modules, _ = closure(source, handler_modules(), ROOT)
-    files = [file for module in modules if (file := module_file(source, module)) is not None]
+    files = [file for module in own_modules() if (file := module_file(source, module)) is not None]
     packages = {file.parent for file in files if file.name == "__init__.py"}
     beside = [file for package in packages for file in _data_files(package)]
     return {str(file.relative_to(source)): file.read_bytes() for file in (*files, *beside)}
@@ -68,6 +74,10 @@ def locked_files(target: Target | None) -> dict[str, bytes]:
         files = [file for file in folder.rglob("*") if file.is_file()]
         names = {file.relative_to(folder).as_posix(): file for file in files}
         return {name: file.read_bytes() for name, file in names.items() if is_wanted(name)}
+
+
+def _closure() -> tuple[set[str], set[str]]:
+    return closure(_source(), handler_modules(), ROOT, without=FOR_TRIALS)
 
 
 def _source() -> Path:

@@ -18,14 +18,19 @@ def handlers(source: Path, package: str) -> list[str]:
     return [f"{package}.{path.stem}" for path in found]
 
 
-def closure(source: Path, modules: Iterable[str], root: str) -> tuple[set[str], set[str]]:
-    """All modules of the package `root` that are imported with these, and the top-level names of all others."""
+def closure(
+    source: Path, modules: Iterable[str], root: str, *, without: tuple[str, ...] = ()
+) -> tuple[set[str], set[str]]:
+    """All modules of the package `root` that are imported with these, and the top-level names of all others.
+
+    Packages `without` which it shall be are passed over, with what only they import.
+    """
     own: set[str] = set()
     foreign: set[str] = set()
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module in own:
+        if module in own or _lies_in(module, without):
             continue
         top = module.partition(".")[0]
         if top != root:
@@ -56,6 +61,10 @@ def _has_handler(path: Path) -> bool:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "handler" for t in node.targets):
             return True
     return False
+
+
+def _lies_in(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
 def _parents(module: str) -> Iterator[str]:

@@ -14,7 +14,15 @@ class Message(NamedTuple):
     attempt: int
 
 
-class Queue(Protocol):
+class Sender(Protocol):
+    """Where messages are sent to: a queue, or a topic that hands each to the queues of the groups that want it."""
+
+    def send(self, bodies: Sequence[bytes], *, delay_s: float = 0.0) -> None:
+        """Send messages, all or none, or else raise `OutcomeUnknown`; only a queue delays them."""
+        ...
+
+
+class Queue(Sender, Protocol):
     """One consumer group's queue.
 
     - **Durable** and **at least once**: a message stays until it is deleted; one that was received and not deleted

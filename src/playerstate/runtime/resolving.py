@@ -37,7 +37,7 @@ class ResolveConsumer:
     """The resolver's queue -> resolve. What changed under its hands comes again later, a bounded number of times.
 
     When a region has been retired, it looks at every key once: some of them may hold what only that region has said.
-    As long as `waits_for` names something, nothing is resolved.
+    As long as `waits_for` names something, nothing is resolved. Without checkpoints it looks at no key by itself.
     """
 
     name: Stage = "resolve"
@@ -48,7 +48,7 @@ class ResolveConsumer:
         self,
         queue: Queue,
         resolve: Resolve,
-        checkpoints: Checkpoints,
+        checkpoints: Checkpoints | None,
         dead_letters: DeadLetters,
         clock: Clock,
         *,
@@ -98,6 +98,8 @@ class ResolveConsumer:
 
     def _sweep(self) -> int:
         """Look at the next keys, if a retirement has called for that; how many."""
+        if self._checkpoints is None:
+            return 0
         name = _sweep_name(self._resolve.retired)
         if name == self._swept or self._checkpoints.load(name):
             self._swept = name

@@ -55,7 +55,7 @@ class NoteDeliveries:
         return Delivery(
             *update.first_key,
             self._region,
-            position,
+            position % 2**63,  # a sequence number of Kinesis has some 185 bits; what tells places apart are the last
             index,
             now,
             update.producer,

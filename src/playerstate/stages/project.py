@@ -23,22 +23,23 @@ import structlog
 from msgspec.structs import replace
 
 from playerstate.core.findings import CACHE, Finding, Kind, Repair, finding_id, printable
-from playerstate.core.groups import Wants
+from playerstate.core.groups import Wants, key_classes, names_wanted
 from playerstate.core.images import Image, Images
 from playerstate.core.model import Key, Notice, View
 from playerstate.core.resolution import calls_for
 from playerstate.core.schema import Schema
 from playerstate.core.version_vector import covers
-from playerstate.core.wire import encode_call, encode_notices
+from playerstate.core.wire import encode_call, encode_notice, join_notices
 from playerstate.errors import PlayerStateError
 from playerstate.ports.cache import Cache, Put
 from playerstate.ports.clock import Clock
 from playerstate.ports.findings import Findings
-from playerstate.ports.queue import Queue
+from playerstate.ports.queue import Queue, Sender
 from playerstate.ports.store import Change, Store
 
 NOTICES_PER_MESSAGE_MAX = 100
 MESSAGE_BYTES_MAX = 200_000
+"""Of several notices: with room for attributes and for a transport's own framing within SNS's 256 KB."""
 RESOLVE_AFTER_S = 0.5
 """How long a conflict is left alone: most are gone by then, because the region that was behind has caught up."""
 
@@ -49,10 +50,20 @@ log = structlog.get_logger(__name__)
 
 
 class Group(NamedTuple):
-    """A consumer group: its queue, and which notices it is sent."""
+    """A consumer group: its queue, and which notices it is sent, or of which state keys.
 
-    queue: Queue
-    wants: Wants
+    Or several groups behind a topic, which all hear of the same keys; see `fan_out`.
+    """
+
+    queue: Sender
+    wants: Wants | Collection[str]
+
+
+def fan_out(schema: Schema, topic_of: Callable[[Mapping[str, str]], Sender]) -> list[Group]:
+    """The groups of a topic that all consumer groups subscribe to: one for each class of keys, so that each notice is
+    published once. `topic_of` gives what publishes with some attributes, by which subscriptions choose.
+    """
+    return [Group(topic_of(found.attributes), names) for found, names in key_classes(schema).items()]
 
 
 class Projected(NamedTuple):
@@ -97,10 +108,7 @@ class Project:
         self._own = {region, *predecessors}
         self._store = store
         self._cache = cache
-        self._told = [
-            (queue, frozenset(name for name, spec in schema.keys.items() if wants.includes(spec)))
-            for queue, wants in groups
-        ]
+        self._told = [(queue, names_wanted(schema, wants)) for queue, wants in groups]
         self._clock = clock
         self._alone = alone
         self._resolve = resolve
@@ -232,15 +240,17 @@ class Project:
 
 
 def _packed(notices: list[Notice]) -> list[bytes]:
-    """Notices in messages, as many in each as fit."""
+    """Notices in messages, as many in each as fit; one that is larger than that has a message of its own."""
     messages: list[bytes] = []
-    start, size = 0, 0
-    for at, notice in enumerate(notices):
-        more = len(notice.before) + len(notice.after) + 200 * len(notice.because)
-        if at > start and (size + more > MESSAGE_BYTES_MAX or at - start == NOTICES_PER_MESSAGE_MAX):
-            messages.append(encode_notices(notices[start:at]))
-            start, size = at, 0
-        size += more
-    if start < len(notices):
-        messages.append(encode_notices(notices[start:]))
+    batch: list[bytes] = []
+    size = len(b"[]")
+    for notice in notices:
+        encoded = encode_notice(notice)
+        if batch and (size + len(encoded) > MESSAGE_BYTES_MAX or len(batch) == NOTICES_PER_MESSAGE_MAX):
+            messages.append(join_notices(batch))
+            batch, size = [], len(b"[]")
+        batch.append(encoded)
+        size += len(encoded) + len(b",")
+    if batch:
+        messages.append(join_notices(batch))
     return messages

@@ -1,0 +1,68 @@
+"""Kinesis -> apply, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from playerstate.aws.emitting import Emit
+from playerstate.aws.events import Delivered, Response, failures, kinesis_records
+from playerstate.core.model import DeadLetter
+from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, described
+from playerstate.ports.clock import Clock
+from playerstate.ports.dead_letters import DeadLetters
+from playerstate.ports.stream import StreamRecord
+from playerstate.stages.apply import Apply
+from playerstate.stages.put_aside import place_name
+from playerstate.stages.told import tell_letters
+
+log = structlog.get_logger(__name__)
+
+
+class Applying:
+    """The function. A batch that could not be finished comes again whole: what is done of it is not done twice.
+
+    A promise that is broken (`InvariantViolated`) fails the call, so that the shard waits and the alarm on its age
+    rings: what is behind it stands upon it.
+    """
+
+    def __init__(self, apply: Apply, dead_letters: DeadLetters, clock: Clock, emit: Emit) -> None:
+        self._apply = apply
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._emit = emit
+
+    def __call__(self, event: object) -> Response:
+        """Process an event of Kinesis."""
+        entries = kinesis_records(event)
+        try:
+            self._refuse([entry for entry in entries if isinstance(entry.content, InvalidUpdate)])
+            self.handle([entry.content for entry in entries if not isinstance(entry.content, InvalidUpdate)])
+        except (NotNow, OutcomeUnknown) as exc:
+            log.warning("a batch comes again", stage="apply", records=len(entries), error=described(exc))
+            self._emit({"BatchFailures": 1})
+            return failures([entries[0].identifier])
+        return failures([])
+
+    def handle(self, records: Sequence[StreamRecord]) -> None:
+        """Process records of one shard. Raises `NotNow` or `OutcomeUnknown` if they have to come again."""
+        if not records:
+            return
+        applied = self._apply.handle(records)
+        self._emit({"RowsWritten": applied.rows_written})
+        for label, count in applied.outcomes.items():
+            self._emit({"Updates": count}, Outcome=label)
+
+    def _refuse(self, entries: Sequence[Delivered[StreamRecord]]) -> None:
+        """Put aside what is no record: somebody else has written to the stream."""
+        now = self._clock.now_ms()
+        letters = [
+            DeadLetter(place_name(int(entry.identifier)), "apply", now, refusal.code, str(refusal), entry.body)
+            for entry in entries
+            if isinstance(refusal := entry.content, InvalidUpdate)
+        ]
+        if letters:
+            self._dead_letters.put(letters)
+            tell_letters(letters)
+            self._emit({"Updates": len(letters)}, Outcome="dead")

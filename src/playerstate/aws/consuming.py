@@ -1,0 +1,74 @@
+"""SQS -> the consumer of a queue, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from playerstate.aws.emitting import Emit
+from playerstate.aws.event_queue import EventQueue
+from playerstate.aws.events import Response, SqsMessage, failures, sqs_messages
+from playerstate.backends.aws.bodies import Overflow, unpack
+from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, described
+from playerstate.ports.queue import Message
+from playerstate.runtime.consumers import Consumer
+
+log = structlog.get_logger(__name__)
+
+
+class Consuming:
+    """The function: a consumer takes what an event has brought. What it could not take comes again, message by message.
+
+    `decode` gives the body that was sent; `tell` tells what came of it.
+    """
+
+    def __init__(
+        self,
+        queue: EventQueue,
+        consumer: Consumer,
+        decode: Callable[[SqsMessage], bytes],
+        emit: Emit,
+        tell: Callable[[Emit], None] = lambda _: None,
+    ) -> None:
+        self._queue = queue
+        self._consumer = consumer
+        self._decode = decode
+        self._emit = emit
+        self._tell = tell
+
+    def __call__(self, event: object) -> Response:
+        """Process an event of SQS."""
+        self._queue.fill([self._message(message) for message in sqs_messages(event)])
+        processed = self._consumer.stats.processed
+        try:
+            while self._consumer.step():
+                pass  # until the event is used up
+        except (NotNow, OutcomeUnknown) as exc:
+            left = len(self._queue.left)
+            log.warning("messages come again", stage=self._consumer.name, messages=left, error=described(exc))
+            self._emit({"BatchFailures": 1})
+        self._emit({"Processed": self._consumer.stats.processed - processed}, Stage=self._consumer.name)
+        self._tell(self._emit)
+        return failures(self._queue.left)
+
+    def _message(self, message: SqsMessage) -> Message:
+        try:
+            body = self._decode(message)
+        except InvalidUpdate:
+            body = message.body.encode("utf-8", "replace")  # the consumer puts it aside as what it is
+        return Message(message.message_id, body, message.attempt)
+
+
+def body_of(overflow: Overflow | None) -> Callable[[SqsMessage], bytes]:
+    """What gives the body that was sent with a message."""
+
+    def body(message: SqsMessage) -> bytes:
+        attributes = {
+            name: {"StringValue": value["stringValue"]}
+            for name, value in message.attributes.items()
+            if isinstance(value, Mapping) and isinstance(value.get("stringValue"), str)
+        }
+        return unpack(message.body, attributes, overflow)
+
+    return body

@@ -1,0 +1,63 @@
+"""How a function of AWS Lambda begins: settings, clients and parts are made once, and stay for all its calls.
+
+Under Lambda they are made while the module is imported, which counts as the start and not as a call: with provisioned
+concurrency nobody waits for it. Elsewhere they are made at the first call, so that importing needs no settings.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from playerstate.aws import settings as s
+from playerstate.aws.emitting import Emit
+from playerstate.aws.settings import Environment
+from playerstate.aws.wiring import Wiring
+from playerstate.backends.aws.clients import Clients
+from playerstate.runtime.logs import LogStyle, configure_logging
+
+_process_began_at_s = time.monotonic()
+
+
+class Function(Protocol):
+    """What a handler calls: an event in, a response out."""
+
+    def __call__(self, event: Any) -> Any:
+        """Process an event."""
+        ...
+
+
+class Handler:
+    """What Lambda calls; `make` wires the function."""
+
+    def __init__(self, name: str, make: Callable[[Wiring, Emit], Function]) -> None:
+        self.name = name
+        self._make = make
+        self._function: Function | None = None
+        self._making = threading.Lock()
+        if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+            self._made()
+
+    def __call__(self, event: Any, context: object = None) -> Any:
+        """Handle an event, as Lambda calls it."""
+        return self._made()(event)
+
+    def _made(self) -> Function:
+        with self._making:
+            if self._function is None:
+                self._function = self._wired()
+            return self._function
+
+    def _wired(self) -> Function:
+        from playerstate.backends.aws.emf import Emf
+
+        environment = Environment.of_process(os.environ)
+        configure_logging(LogStyle(environment.text(s.LOG_LEVEL), as_json=True))
+        emit = Emf(environment.text(s.METRICS_NAMESPACE))
+        wiring = Wiring(environment, Clients(os.environ.get("AWS_REGION", "us-east-1")))
+        function = self._make(wiring, emit)
+        emit({"StartMs": (time.monotonic() - _process_began_at_s) * 1000}, Function=self.name)
+        return function

@@ -1,0 +1,164 @@
+"""DynamoDB stream -> project, a batch at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from playerstate.aws import settings as s
+from playerstate.aws.emitting import Emit
+from playerstate.aws.events import Delivered, Response, dynamodb_changes, failures
+from playerstate.aws.wiring import Wiring
+from playerstate.core.lookups import Shown, delay_s, encode_lookup, packed
+from playerstate.core.model import DeadLetter, Identity
+from playerstate.core.version_vector import format_vector
+from playerstate.core.wire import read_row_head
+from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, PlayerStateError, described
+from playerstate.ports.clock import Clock
+from playerstate.ports.dead_letters import DeadLetters
+from playerstate.ports.queue import Queue
+from playerstate.ports.store import Change
+from playerstate.stages.project import Project, Projected
+from playerstate.stages.told import tell_letters
+
+PROJECTOR = "@project"
+"""The producer in the identities of project's dead letters, so that they are found, and go, with the player."""
+
+log = structlog.get_logger(__name__)
+
+
+class Projecting:
+    """The function. A batch that could not be finished comes again whole: every sink stands repeating.
+
+    A change that project cannot take, whatever it is, is put aside: it must not hold up the cache of all players of its
+    shard. Verification compares what it would have shown. `rechecks` is the queue of `Recheck`, where there is one.
+    """
+
+    def __init__(
+        self, project: Project, dead_letters: DeadLetters, rechecks: Queue | None, clock: Clock, emit: Emit
+    ) -> None:
+        self._project = project
+        self._dead_letters = dead_letters
+        self._rechecks = rechecks
+        self._clock = clock
+        self._emit = emit
+        self._left_alone: set[str] = set()
+
+    def __call__(self, event: object) -> Response:
+        """Process an event of the table's stream."""
+        entries = dynamodb_changes(event)
+        try:
+            self._put_aside([_letter_of(entry, self._clock.now_ms()) for entry in entries if _is_no_row(entry)])
+            self.handle([entry.content for entry in entries if not isinstance(entry.content, InvalidUpdate)])
+        except (NotNow, OutcomeUnknown) as exc:
+            log.warning("a batch comes again", stage="project", records=len(entries), error=described(exc))
+            self._emit({"BatchFailures": 1})
+            return failures([entries[0].identifier])
+        return failures([])
+
+    def handle(self, changes: Sequence[Change]) -> None:
+        """Project changes of one shard. Raises `NotNow` or `OutcomeUnknown` if they have to come again."""
+        if changes:
+            self._tell(self._handle(changes))
+            self._ask_for_rechecks(changes)
+
+    def refuse(self, record: Mapping[str, Any], refusal: InvalidUpdate) -> None:
+        """Put aside a record of the stream that is no change of a row."""
+        number = record["dynamodb"]["SequenceNumber"]
+        self._put_aside([_letter_of(Delivered(number, refusal, b""), self._clock.now_ms())])
+
+    def _handle(self, changes: Sequence[Change]) -> list[Projected]:
+        """Project changes; what cannot be is found by halving, and put aside."""
+        try:
+            return [self._project.handle(changes)]
+        except (NotNow, OutcomeUnknown):
+            raise
+        except Exception as exc:
+            log.exception("changes could not be projected", first=changes[0].position, changes=len(changes))
+            if len(changes) == 1:
+                reason = described(exc) if isinstance(exc, PlayerStateError) else repr(exc)
+                self._put_aside([_letter(changes[0], "internal", reason, self._clock.now_ms())])
+                return []
+            middle = len(changes) // 2
+            return [*self._handle(changes[:middle]), *self._handle(changes[middle:])]
+
+    def _put_aside(self, letters: Sequence[DeadLetter]) -> None:
+        if letters:
+            self._dead_letters.put(letters)
+            tell_letters(letters)
+
+    def _tell(self, done: Sequence[Projected]) -> None:
+        freshness = [age for projected in done for age in projected.freshness_ms]
+        self._emit({"ViewsWritten": sum(projected.views_written for projected in done)})
+        if freshness:
+            self._emit({"FreshnessMs": freshness})
+        for name in {name for projected in done for name in projected.left_alone} - self._left_alone:
+            log.warning("a key of another region is not in this one's schema; it is not shown here", state_key=name)
+            self._left_alone.add(name)
+
+    def _ask_for_rechecks(self, changes: Sequence[Change]) -> None:
+        """Have the changes looked up later. That this cannot be asked for holds nothing up."""
+        if self._rechecks is None or not changes:
+            return
+        now = self._clock.now_ms()
+        messages = packed(_shown(changes, self._project.state_keys, now))
+        try:
+            for lookup in messages:
+                since = [change.since for change in lookup.changes]
+                self._rechecks.send([encode_lookup(lookup)], delay_s=delay_s(0, since, now))
+        except PlayerStateError as exc:
+            log.warning("changes are not looked up later", changes=len(changes), error=described(exc))
+            self._emit({"NotChecked": len(changes)})
+
+
+def projecting(wiring: Wiring, emit: Emit) -> Projecting:
+    """Wire the function."""
+    project = Project(
+        wiring.schema,
+        wiring.region,
+        wiring.store,
+        wiring.cache,
+        wiring.groups(),
+        wiring.clock,
+        alone=len(wiring.regions) == 1,
+        resolve=wiring.queue_if_any(s.RESOLVE_QUEUE_URL),
+        retired=lambda: wiring.retired,
+        predecessors=wiring.predecessors,
+        findings=wiring.findings,
+    )
+    rechecks = wiring.queue_if_any(s.RECHECK_QUEUE_URL)
+    return Projecting(project, wiring.dead_letters, rechecks, wiring.clock, emit)
+
+
+def _shown(changes: Sequence[Change], state_keys: Collection[str], now: int) -> list[Shown]:
+    """The latest change of each row."""
+    latest: dict[tuple[str, str, str], Shown] = {}
+    for change in changes:
+        try:
+            head = read_row_head(change.new)
+        except PlayerStateError:  # it was put aside
+            continue
+        name = (*change.key, change.region)
+        latest[name] = Shown(*change.key, format_vector(head.vector), head.written_at, now)
+    return [shown for shown in latest.values() if shown.state_key in state_keys]
+
+
+def _is_no_row(entry: Delivered[Change]) -> bool:
+    return isinstance(entry.content, InvalidUpdate)
+
+
+def _letter_of(entry: Delivered[Change], now: int) -> DeadLetter:
+    """The letter of a record that is no change of a row: somebody else has written to the table."""
+    refusal = entry.content
+    if not isinstance(refusal, InvalidUpdate):
+        raise TypeError("the record could be read")
+    return DeadLetter(f"change-{int(entry.identifier):040d}", "project", now, refusal.code, str(refusal), entry.body)
+
+
+def _letter(change: Change, code: str, reason: str, now: int) -> DeadLetter:
+    digest = hashlib.sha256(change.new).hexdigest()[:16]
+    identity = Identity(PROJECTOR, 0, *change.key)
+    return DeadLetter(f"change-{change.position:040d}-{digest}", "project", now, code, reason, change.new, identity)

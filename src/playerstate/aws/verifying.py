@@ -1,0 +1,92 @@
+"""Step Functions -> verify: one check of a run, which says whether there is to be another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from playerstate.aws.emitting import Emit
+from playerstate.core.findings import Finding
+from playerstate.core.lookups import encode_lookup, lagging
+from playerstate.errors import NotNow, PlayerStateError, described
+from playerstate.ports.clock import Clock
+from playerstate.ports.queue import Queue
+from playerstate.stages.verify_once import VerifyOnce
+
+RUN_MAX_S = 55
+"""A run is begun every minute; one that takes longer ends early rather than overlap for long."""
+FIRST_LOOK_AGAIN_S = 60
+
+log = structlog.get_logger(__name__)
+
+
+class Verifying:
+    """The function. The state of a run is what it returns, and gets back with the next call:
+
+    `{"check": 1, "began_at": 1795738522000, "again": true, ...}`. Anything else begins a run, such as the schedule's
+    event. What lags is handed to `rechecks`, to be looked at again; what cannot be compared is counted and said.
+    """
+
+    def __init__(
+        self,
+        verify_once: VerifyOnce,
+        rechecks: Queue | None,
+        clock: Clock,
+        emit: Emit,
+        *,
+        sample_keys: int,
+        checks_max: int,
+    ) -> None:
+        self._verify_once = verify_once
+        self._rechecks = rechecks
+        self._clock = clock
+        self._emit = emit
+        self._sample_keys = sample_keys
+        self._checks_max = checks_max
+
+    def __call__(self, event: object) -> dict[str, Any]:
+        """Make the next check of a run."""
+        now = self._clock.now_ms()
+        check, began_at = _state(event, now)
+        told: dict[str, Any] = {"keys": 0, "findings": 0, "not_checked": {}}
+        try:
+            compared, late = self._verify_once.sampled(self._sample_keys, repair=True)
+            if late and self._rechecks is not None:
+                bodies = [encode_lookup(lookup) for lookup in lagging(late, now)]
+                self._rechecks.send(bodies, delay_s=FIRST_LOOK_AGAIN_S)
+        except PlayerStateError as exc:
+            if not isinstance(exc, NotNow):
+                log.exception("verification has failed")
+            told["not_checked"] = {described(exc): 1}
+            self._emit({"NotChecked": self._sample_keys})
+        else:
+            told |= {"keys": compared.keys, "findings": len(compared.findings), "not_checked": compared.not_checked}
+            tell_findings(self._emit, compared.findings)
+            for place, keys in compared.compared.items():
+                self._emit({"KeysCompared": keys}, Place=place)
+            if compared.not_checked:
+                self._emit({"NotChecked": sum(compared.not_checked.values())})
+        has_time = self._clock.now_ms() - began_at < RUN_MAX_S * 1000
+        again = check + 1 < self._checks_max and has_time
+        return {"check": check + 1, "began_at": began_at, "again": again, **told}
+
+
+def tell_findings(emit: Emit, findings: list[Finding]) -> None:
+    """Findings by place and kind, and what became of them."""
+    for (place, kind), count in Counter((finding.place, str(finding.kind)) for finding in findings).items():
+        emit({"Findings": count}, Place=place, Kind=kind)
+    for repair, count in Counter(str(finding.repair) for finding in findings).items():
+        emit({"Repairs": count}, Repair=repair)
+
+
+def _state(event: object, now: int) -> tuple[int, int]:
+    """Which check this is, counted from 0, and when the run began."""
+    if not isinstance(event, Mapping):
+        return 0, now
+    check, began_at = event.get("check"), event.get("began_at")
+    if type(check) is not int or type(began_at) is not int or check < 0 or not 0 < began_at <= now:
+        return 0, now
+    return check, began_at

@@ -1,0 +1,222 @@
+"""The audit log in InfluxDB, such as Amazon Timestream for InfluxDB.
+
+    transitions,slot=3fa2 player_id="anna",state_key="gold",kept=1i,epoch=0i,pieces=1i,before="0",after="1",body="{...}"
+    deliveries,slot=3fa2  player_id="anna",...,producer="game-1",sequence=7i,place="eu:12:0",epoch=0i,body="{...}"
+    erasures,shelf=9c     (see `influx_erasures`)
+
+InfluxDB keeps an index of all series that there are, so the player is no tag: a million players would be a million
+series. A player's points share a series with those of one in 65,536 players. They are found in two steps, of which the
+first reads only the columns that it compares, some 40 bytes a point of the slot, and the second whole points by time.
+
+What players have is taken away by writing the points anew without it: InfluxQL deletes by tag and time alone, and each
+of its deletions holds up the compaction of files. From the files it is gone when these are next compacted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from playerstate.backends.aws.influx_erasures import Erasures
+from playerstate.backends.aws.influx_http import InfluxServer, Row
+from playerstate.backends.aws.influx_points import (
+    DELIVERIES,
+    TRANSITIONS,
+    Entry,
+    Place,
+    Point,
+    blank,
+    entry_of,
+    place_of,
+    points,
+)
+from playerstate.backends.aws.influx_text import NS_PER_MS, during, literal, slot
+from playerstate.core.model import Delivery, Identity, Key, Transition
+from playerstate.errors import NotOffered
+from playerstate.ports.audit import DELIVERIES_PER_UPDATE_MAX, Trimmed
+from playerstate.ports.clock import Clock
+
+STATEMENTS_MAX = 50
+"""How many points that lie apart are read at once."""
+BLANKED_AT_ONCE_MAX = 2_000
+RUN_GAP_NS = 600 * 1000 * NS_PER_MS
+"""Points that follow each other within this are read as one range: at 2,550/s, a slot has 23 others in it."""
+
+_NOT_OFFERED = "in InfluxDB the bucket's retention deletes what is old, by itself and by nothing but its age"
+
+
+class InfluxAudit:
+    """An `Audit`. `retention_days` is the bucket's, 0 if it keeps everything.
+
+    All or none holds of input that cannot be read. A call that raises `NotNow` may have recorded some: readers may see
+    them, and the call that repeats it changes nothing of them. What is late and of an erased epoch is written and then
+    blanked: for that moment a reader may see it, or until the call is repeated if its process died in between. Of one
+    update a few more deliveries than `DELIVERIES_PER_UPDATE_MAX` are kept if several consumers note them at once.
+    """
+
+    def __init__(self, server: InfluxServer, clock: Clock, *, retention_days: int = 365) -> None:
+        self._server = server
+        self._clock = clock
+        self._retention_days = retention_days
+        self._erasures = Erasures(server, clock)
+
+    def append(self, transitions: Sequence[Transition]) -> None:
+        """Record transitions."""
+        self._record(points(transitions))
+
+    def note(self, deliveries: Sequence[Delivery]) -> None:
+        """Record deliveries that did nothing."""
+        told: dict[Identity, dict[str, Delivery]] = {}
+        for one in deliveries:
+            update = Identity(one.producer, one.sequence, one.player_id, one.state_key)
+            told.setdefault(update, {}).setdefault(place_of(one), one)
+        kept = self._in_groups([_select_places(update) for update in told])
+        new: list[Delivery] = []
+        for places, rows in zip(told.values(), kept, strict=True):
+            known = {row["place"] for row in rows}
+            others = [one for place, one in places.items() if place not in known]
+            new += others[: max(DELIVERIES_PER_UPDATE_MAX - len(known), 0)]
+        self._record(points(new))
+
+    def erase(self, epochs: Mapping[Key, int]) -> int:
+        """Blank keys' transitions and deliveries of lower epochs, now and whenever they come."""
+        raised = dict(epochs)
+        marks = self._erasures.of(raised)
+        new = {key: epoch for key, epoch in raised.items() if epoch and marks.get(key, (0, False)) < (epoch, True)}
+        if not new:
+            return 0
+        self._erasures.mark(new, done=False)
+        gone = 0
+        for key, epoch in new.items():
+            gone += self._blank(TRANSITIONS, key, epoch)
+            self._blank(DELIVERIES, key, epoch)
+        self._erasures.mark(new, done=True)
+        return gone
+
+    def history(
+        self,
+        player_id: str,
+        state_key: str | None = None,
+        *,
+        since: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Transition]:
+        """A player's transitions, or one key's: the latest first."""
+        found: list[Any] = self._newest(TRANSITIONS, player_id, state_key, since, before, limit)
+        return sorted(found, key=lambda one: (-one.written_at, -one.last, one.state_key))
+
+    def deliveries(
+        self,
+        player_id: str,
+        state_key: str | None = None,
+        *,
+        since: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Delivery]:
+        """What came of a player's updates and did nothing: the latest first."""
+        found: list[Any] = self._newest(DELIVERIES, player_id, state_key, since, before, limit)
+        return sorted(found, key=lambda one: (-one.judged_at, -one.position, -one.index))
+
+    def count(self) -> int:
+        """How many transitions are kept. Reads one column of all there are: not for a log of billions."""
+        (rows,) = self._server.query([f"SELECT sum(kept) AS kept FROM {TRANSITIONS}"])
+        return int(rows[0]["kept"]) if rows else 0
+
+    def trim(self, before: int, *, after: int = 0, limit: int) -> Trimmed:
+        """Raise `NotOffered`."""
+        raise NotOffered(_NOT_OFFERED)
+
+    def trim_first(self, count: int) -> int:
+        """Raise `NotOffered`."""
+        raise NotOffered(_NOT_OFFERED)
+
+    def bytes(self) -> int:
+        """Raise `NotOffered`."""
+        raise NotOffered("in InfluxDB nothing says how many bytes a bucket takes")
+
+    def complete_since(self) -> int:
+        """From which time on nothing was trimmed: as long ago as the retention says, though the log may be younger."""
+        return self._clock.now_ms() - self._retention_days * 86_400_000 if self._retention_days else 0
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._server.close()
+
+    def _record(self, made: Sequence[Point]) -> None:
+        """Write points, and blank those that have been erased.
+
+        The marks are read after the write, and an erasure reads the points after writing its mark. So, whichever is
+        first, one of the two sees what the other wrote.
+        """
+        if not made:
+            return
+        self._server.write([point.line for point in made])
+        marks = self._erasures.of({_key(point.entry) for point in made})
+        late = [p for p in made if (mark := marks.get(_key(p.entry))) is not None and p.entry.epoch < mark.epoch]
+        self._server.write([blank(point.place) for point in late])
+
+    def _blank(self, measurement: str, key: Key, epoch: int) -> int:
+        """Take away what points of lower epochs say; how many those were."""
+        where = f"{_of(*key)} AND epoch < {epoch}"
+        blanked = 0
+        while True:  # what is blank is not of the player any more, so the next ones come first
+            select = f"SELECT epoch, pieces FROM {measurement} WHERE {where} LIMIT {BLANKED_AT_ONCE_MAX}"
+            (rows,) = self._server.query([select])
+            places = [Place(measurement, slot(key.player_id), row["time"], row["pieces"]) for row in rows]
+            self._server.write([blank(place) for place in places])
+            blanked += len(places)
+            if len(places) < BLANKED_AT_ONCE_MAX:
+                return blanked
+
+    def _newest(
+        self,
+        measurement: str,
+        player_id: str,
+        state_key: str | None,
+        since: int | None,
+        before: int | None,
+        limit: int,
+    ) -> list[Entry]:
+        """The latest of a time, at least so many, and all of the last one's millisecond."""
+        limit = max(limit, 1)
+        select = f"SELECT epoch FROM {measurement} WHERE {_of(player_id, state_key)}"
+        (rows,) = self._server.query([f"{select} AND {during(since, before)} ORDER BY time DESC LIMIT {limit}"])
+        times = [row["time"] for row in rows]
+        if len(times) >= limit:
+            last = times[-1]
+            (rows,) = self._server.query([f"{select} AND time >= {last // NS_PER_MS * NS_PER_MS} AND time < {last}"])
+            times += [row["time"] for row in rows]
+        whole = f"SELECT * FROM {measurement} WHERE {_of(player_id, state_key)}"
+        ranges = [f"{whole} AND time >= {first} AND time <= {last}" for first, last in _runs(sorted(times))]
+        return [entry_of(measurement, row) for rows in self._in_groups(ranges) for row in rows]
+
+    def _in_groups(self, statements: Sequence[str]) -> Iterator[list[Row]]:
+        for begin in range(0, len(statements), STATEMENTS_MAX):
+            yield from self._server.query(statements[begin : begin + STATEMENTS_MAX])
+
+
+def _key(entry: Entry) -> Key:
+    return Key(entry.player_id, entry.state_key)
+
+
+def _of(player_id: str, state_key: str | None = None) -> str:
+    """The condition that a point is a player's, or a key's."""
+    where = f"slot = '{slot(player_id)}' AND player_id = {literal(player_id)}"
+    return where if state_key is None else f"{where} AND state_key = {literal(state_key)}"
+
+
+def _select_places(update: Identity) -> str:
+    where = f"{_of(update.player_id, update.state_key)} AND producer = {literal(update.producer)}"
+    limit = f"LIMIT {DELIVERIES_PER_UPDATE_MAX}"
+    return f"SELECT place FROM {DELIVERIES} WHERE {where} AND sequence = {update.sequence} {limit}"
+
+
+def _runs(times: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Times in order, as ranges without large gaps in them."""
+    begin = 0
+    for i in range(1, len(times) + 1):
+        if i == len(times) or times[i] - times[i - 1] > RUN_GAP_NS:
+            yield times[begin], times[i - 1]
+            begin = i

@@ -1,0 +1,143 @@
+"""Transitions and deliveries as points of InfluxDB, and back.
+
+A point is found by its series, which is the player's slot, and its time: a nanosecond within the entry's millisecond
+that follows from what identifies it. So an entry that is recorded again replaces itself. Two entries may meet, and then
+the second replaces the first. Of n a second there are n * n / 2 pairs, each with a chance of one in 65,536 slots * 10^9
+nanoseconds: at 2,550 a second, two meet once in 233 days, among 51,000,000,000. Within a batch that is seen, and the
+second one moves to the next nanosecond; between batches it is not, but the history shows a gap, since the version that
+a transition began with is then none that another one ended with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+from msgspec import structs
+
+from playerstate.backends.aws.influx_http import Row
+from playerstate.backends.aws.influx_text import field, slot, time_ns
+from playerstate.core.history import at
+from playerstate.core.model import Delivery, Transition
+from playerstate.errors import InvariantViolated
+
+Entry: TypeAlias = Transition | Delivery
+
+TRANSITIONS, DELIVERIES = "transitions", "deliveries"
+TEXT_CHARACTERS_MAX = 250_000
+"""How much of a text goes into one field: a server takes 1,048,576 bytes, and a character may be four of them."""
+_NULL = msgspec.Raw(b"null")
+
+_decode_transition = msgspec.json.Decoder(Transition).decode
+_decode_delivery = msgspec.json.Decoder(Delivery).decode
+_encode = msgspec.json.encode
+
+
+class Place(NamedTuple):
+    """Where a point lies, and how many fields the longest of its texts takes."""
+
+    measurement: str
+    slot: str
+    at_ns: int
+    pieces: int
+
+
+class Point(NamedTuple):
+    """An entry, and the line that records it."""
+
+    place: Place
+    entry: Entry
+    line: str
+
+
+def points(entries: Iterable[Entry]) -> list[Point]:
+    """The points of entries, of each once."""
+    names: dict[tuple[str, int], tuple[str, ...]] = {}
+    made: list[Point] = []
+    for entry in entries:
+        name = _identity(entry)
+        where, at_ns = slot(entry.player_id), time_ns(at(entry), *name)
+        while names.get((where, at_ns), name) != name:
+            at_ns += 1
+        if (where, at_ns) not in names:
+            names[where, at_ns] = name
+            made.append(
+                _transition(entry, where, at_ns) if isinstance(entry, Transition) else _delivery(entry, where, at_ns)
+            )
+    return made
+
+
+def blank(place: Place) -> str:
+    """The line that takes all that a point says, and leaves only that there was one."""
+    if place.measurement == TRANSITIONS:
+        texts, numbers = ["player_id", "state_key", "before", "after", "body"], "kept=0i,epoch=0i"
+    else:
+        texts, numbers = ["player_id", "state_key", "producer", "place", "body"], "sequence=0i,epoch=0i"
+    texts += [f"{name}_{n}" for name in ("before", "after", "body") for n in range(1, place.pieces)]
+    return _line(place, ",".join([f'{name}=""' for name in texts]), numbers)
+
+
+def entry_of(measurement: str, row: Row) -> Entry:
+    """What a point says. Raises `InvariantViolated` if nobody can have written it."""
+    try:
+        if measurement == DELIVERIES:
+            return _decode_delivery(_joined(row, "body"))
+        values = {name: msgspec.Raw(_joined(row, name).encode()) for name in ("before", "after")}
+        return structs.replace(_decode_transition(_joined(row, "body")), **values)
+    except (msgspec.DecodeError, TypeError) as exc:
+        raise InvariantViolated(f"{measurement} has a point in InfluxDB that cannot be read") from exc
+
+
+def place_of(delivery: Delivery) -> str:
+    """Where on its region's stream a delivery was."""
+    return f"{delivery.region}:{delivery.position}:{delivery.index}"
+
+
+def _identity(entry: Entry) -> tuple[str, ...]:
+    if isinstance(entry, Transition):
+        return entry.player_id, entry.state_key, entry.region, entry.version
+    return entry.player_id, entry.state_key, entry.producer, str(entry.sequence), place_of(entry)
+
+
+def _transition(one: Transition, where: str, at_ns: int) -> Point:
+    texts = {
+        "before": bytes(one.before).decode(),
+        "after": bytes(one.after).decode(),
+        "body": _encode(structs.replace(one, before=_NULL, after=_NULL)).decode(),
+    }
+    pieces = max(map(len, texts.values())) // TEXT_CHARACTERS_MAX + 1
+    place = Place(TRANSITIONS, where, at_ns, pieces)
+    names = f"player_id={field(one.player_id)},state_key={field(one.state_key)}"
+    numbers = f"kept=1i,epoch={one.epoch}i,pieces={pieces}i"
+    return Point(place, one, _line(place, names, numbers, *[_cut(name, text) for name, text in texts.items()]))
+
+
+def _delivery(one: Delivery, where: str, at_ns: int) -> Point:
+    place = Place(DELIVERIES, where, at_ns, 1)
+    names = f"player_id={field(one.player_id)},state_key={field(one.state_key)}"
+    numbers = f"sequence={one.sequence}i,epoch={one.epoch}i,pieces=1i"
+    update = f"producer={field(one.producer)},place={field(place_of(one))}"
+    return Point(place, one, _line(place, names, numbers, update, f"body={field(_encode(one).decode())}"))
+
+
+def _line(place: Place, *fields: str) -> str:
+    return f"{place.measurement},slot={place.slot} {','.join(fields)} {place.at_ns}"
+
+
+def _cut(name: str, text: str) -> str:
+    """A text's fields: `before`, and if it is long `before_1` and so on."""
+    if len(text) < TEXT_CHARACTERS_MAX:
+        return f"{name}={field(text)}"
+    cuts = [text[begin : begin + TEXT_CHARACTERS_MAX] for begin in range(0, len(text), TEXT_CHARACTERS_MAX)]
+    return ",".join([f"{name}{f'_{n}' if n else ''}={field(cut)}" for n, cut in enumerate(cuts)])
+
+
+def _joined(row: Row, name: str) -> str:
+    """What `_cut` has cut."""
+    text = str(row[name])
+    n = 1
+    while (cut := row.get(f"{name}_{n}")) is not None:
+        text += str(cut)
+        n += 1
+    return text

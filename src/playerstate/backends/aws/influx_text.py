@@ -1,0 +1,47 @@
+"""How players' names and values stand in InfluxDB's line protocol and in InfluxQL, and where on the axis of time.
+
+No name that anybody chooses is a tag, a field or a measurement: they are string fields, so that one rule of quoting
+each holds for all of them. The only tag is a player's `slot`.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+NS_PER_MS = 1_000_000
+TIME_MIN_NS, TIME_MAX_NS = -(2**63) + 2, 2**63 - 2
+"""What InfluxDB takes for a time: the years 1677 to 2262."""
+
+
+def field(text: str) -> str:
+    """A string as the value of a field in the line protocol. Line ends may stand in it as they are."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def literal(text: str) -> str:
+    """A string as InfluxQL has it."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"'{escaped}'"
+
+
+def digest(*parts: str, size: int = 8) -> bytes:
+    """So many bytes that follow from the texts, and from where each of them ends."""
+    return blake2b("\0".join(parts).encode(), digest_size=size).digest()
+
+
+def slot(player_id: str) -> str:
+    """In which of 65,536 series a player's points lie."""
+    return digest(player_id, size=2).hex()
+
+
+def time_ns(at_ms: int, *identity: str) -> int:
+    """A time of its own, within a millisecond, for what is identified so."""
+    return at_ms * NS_PER_MS + int.from_bytes(digest(*identity)) % NS_PER_MS
+
+
+def during(since_ms: int | None, before_ms: int | None) -> str:
+    """The condition that a time is in a range of milliseconds, its end excluded."""
+    since = TIME_MIN_NS if since_ms is None else max(since_ms * NS_PER_MS, TIME_MIN_NS)
+    before = TIME_MAX_NS if before_ms is None else min(before_ms * NS_PER_MS, TIME_MAX_NS)
+    return f"time >= {max(since, TIME_MIN_NS)} AND time < {max(before, TIME_MIN_NS)}"

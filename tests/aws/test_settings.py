@@ -1,0 +1,65 @@
+"""Settings of a deployment on AWS: the same from an environment and a parameter, and errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from playerstate.aws import settings as s
+from playerstate.aws.settings import SETTINGS, Environment
+from playerstate.errors import StartRefused
+
+
+def test_the_environment_and_the_parameter_say_the_same() -> None:
+    """A setting has one name and one form, wherever it comes from."""
+    given = {setting.name: f"value of {setting.name}" for setting in SETTINGS}
+    process = Environment.of_process({setting.variable: given[setting.name] for setting in SETTINGS} | {"PATH": "/"})
+    parameter = Environment.of_parameter(json.dumps(given), "/game/settings")
+    for setting in SETTINGS:
+        assert process.text(setting) == parameter.text(setting) == given[setting.name]
+
+
+def test_what_is_missing_is_named() -> None:
+    """The error says what the setting is for, and how to give it there."""
+    with pytest.raises(StartRefused, match="PLAYERSTATE_TABLE"):
+        Environment.of_process({}).text(s.TABLE)
+    with pytest.raises(StartRefused, match="table in the parameter /game/settings"):
+        Environment.of_parameter("{}", "/game/settings").text(s.TABLE)
+    with pytest.raises(StartRefused, match="PLAYERSTATE_TABLE"):
+        Environment.of_process({"PLAYERSTATE_TABLE": " "}).text(s.TABLE)
+
+
+def test_defaults() -> None:
+    """What has a default need not be given."""
+    nothing = Environment.of_process({})
+    assert {setting.name: nothing.text(setting) for setting in SETTINGS if setting.default is not None}
+    assert nothing.number(s.SAMPLE_SIZE) == 100
+    assert nothing.names(s.REGIONS) == []
+    assert nothing.pairs(s.RETIRED) == {}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"table": 1}', '{"tabel": "x"}'])
+def test_a_parameter_that_is_wrong_is_refused(text: str) -> None:
+    """No guessing: a wrong form and a name that nobody knows are refused."""
+    with pytest.raises(StartRefused):
+        Environment.of_parameter(text, "/game/settings")
+
+
+def test_forms() -> None:
+    """Lists, pairs and numbers, and what is none of them."""
+    environment = Environment.of_process(
+        {
+            "PLAYERSTATE_REGIONS": "us-east-1, eu-west-1.2,",
+            "PLAYERSTATE_RETIRED": "eu-west-1=us-east-1",
+            "PLAYERSTATE_VERIFICATION_CHECKS": "ten",
+            "PLAYERSTATE_VERIFICATION_SAMPLE_SIZE": "0",
+        }
+    )
+    assert environment.names(s.REGIONS) == ["us-east-1", "eu-west-1.2"]
+    assert environment.pairs(s.RETIRED) == {"eu-west-1": "us-east-1"}
+    for setting in (s.CHECKS, s.SAMPLE_SIZE):
+        with pytest.raises(StartRefused):
+            environment.number(setting)
+    with pytest.raises(StartRefused):
+        Environment.of_process({"PLAYERSTATE_RETIRED": "eu-west-1"}).pairs(s.RETIRED)
