@@ -21,7 +21,7 @@ SOURCES = {
         "def handler(event, context):\n"
         "    try:\n        import game.late\n    except ImportError:\n        raise\n"
     ),
-    "game/lambdas/link.py": "import botocore.session as s\nhandler = made(s)\n",
+    "game/lambdas/link.py": "import botocore.session as s\nhandler: object = made(s)\n",
     "game/lambdas/shared.py": "def helper(): ...\n",
     "game/core/model.py": "",
     "game/unused.py": "",

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -30,16 +31,21 @@ class Archive:
 
 
 def write_archive(path: Path, contents: Mapping[str, bytes]) -> Archive:
-    """Write a zip of these files, by their names in it. The same contents give the same bytes with the same zlib."""
-    part = path.with_name(f"{path.name}.part")
-    with ZipFile(part, "w", ZIP_DEFLATED, compresslevel=LEVEL) as archive:
+    """Write a zip of these files, by their names in it; it is there whole or not at all.
+
+    The same contents give the same bytes with the same zlib.
+    """
+    buffer = BytesIO()
+    with ZipFile(buffer, "w", ZIP_DEFLATED, compresslevel=LEVEL) as archive:
         for name in sorted(contents):
             entry = ZipInfo(name, EPOCH)
             entry.create_system = UNIX
             entry.external_attr = READABLE_BY_ALL
             entry.compress_type = ZIP_DEFLATED
             archive.writestr(entry, contents[name])
-    packed = part.read_bytes()
+    packed = buffer.getvalue()
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(packed)
     part.replace(path)
     digest = hashlib.sha256(packed).digest()
     return Archive(
