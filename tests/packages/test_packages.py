@@ -17,6 +17,7 @@ from zipfile import ZipFile
 import pytest
 
 import playerstate
+from docs.markdown import read, section, table_rows
 from playerstate.cli.main import run
 from playerstate.errors import PackagingFailed
 from playerstate.packaging import fetching
@@ -122,6 +123,12 @@ def test_every_source_of_ours_is_as_it_is_here(told: Any) -> None:
 def test_there_are_handlers() -> None:
     """What the other tests look at is there."""
     assert len(handler_modules()) >= 8
+
+
+def test_all_handlers_are_told_of() -> None:
+    """In the page on AWS, and none that is not there."""
+    told = [row[0].strip("`") for row in table_rows(section(read("docs/aws.md"), "Packages"))]
+    assert sorted(f"playerstate.lambdas.{name}" for name in told) == handler_modules()
 
 
 @pytest.mark.parametrize("module", handler_modules())
