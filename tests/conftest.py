@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from influx import Influx, skip_without_influxd
 from ministack import MiniStack, skip_without_ministack
+from valkey_cluster import Cluster, running_cluster
 
 # the suites are imported by tests, and would otherwise fail with a bare "AssertionError"
 pytest.register_assert_rewrite("conformance")
@@ -45,3 +46,10 @@ def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
     server = Influx(tmp_path_factory.mktemp("influx"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three primaries that all tests of a process share: each leaves the slots where they were."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster

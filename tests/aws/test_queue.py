@@ -37,6 +37,7 @@ class Answering:
         self.receives = list(receives)
         self.sent: list[list[str]] = []
         self.delays: set[int] = set()
+        self.asked: list[tuple[int, int]] = []
 
     def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
         assert 0 < len(Entries) <= ENTRIES_MAX
@@ -61,7 +62,8 @@ class Answering:
         self.sent.append([entry["ReceiptHandle"] for entry in Entries])
         return {"Failed": [{"Id": e["Id"], "Code": answer[h]} for e in Entries if (h := e["ReceiptHandle"]) in answer]}
 
-    def receive_message(self, **_: Any) -> dict[str, Any]:
+    def receive_message(self, **asked: Any) -> dict[str, Any]:
+        self.asked.append((asked["MaxNumberOfMessages"], asked["WaitTimeSeconds"]))
         answer = self.receives.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -171,6 +173,16 @@ def test_what_was_received_is_not_given_up() -> None:
     assert len(queue_on(client).receive(40, visibility_s=1)) == ENTRIES_MAX
     with pytest.raises(Unavailable):
         queue_on(Answering(receives=[answered("AccessDenied")])).receive(40, visibility_s=1)
+
+
+def test_receives_until_there_are_no_more() -> None:
+    """SQS may give fewer than it has, so only none says that there are none; the first call alone waits."""
+    client = Answering(receives=[["a", "b", "c"], [str(n) for n in range(10)], []])
+    assert len(queue_on(client).receive(40, visibility_s=1)) == 13
+    assert client.asked == [(10, 1), (10, 0), (10, 0)]
+    client = Answering(receives=[["a", "b"], ["c"], ["d"]])
+    assert [message.body for message in queue_on(client).receive(4, visibility_s=1)] == [b"a", b"b", b"c", b"d"]
+    assert client.asked == [(4, 1), (2, 0), (1, 0)]
 
 
 def test_waits_are_shorter_than_answers_may_take() -> None:

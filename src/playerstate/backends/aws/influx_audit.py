@@ -1,7 +1,7 @@
 """The audit log in InfluxDB, such as Amazon Timestream for InfluxDB.
 
-    transitions,slot=3fa2 player_id="anna",state_key="gold",kept=1i,epoch=0i,pieces=1i,before="0",after="1",body="{...}"
-    deliveries,slot=3fa2  player_id="anna",...,producer="game-1",sequence=7i,place="eu:12:0",epoch=0i,body="{...}"
+    transitions,slot=3fa2 player="9c..",state="b1..",kept=1i,epoch=0i,pieces=1i,before="0",after="1",body="{...}" time
+    deliveries,slot=3fa2  player="9c..",state="b1..",update="07..",place="eu:12:0",epoch=0i,pieces=1i,body="{...}" time
     erasures,shelf=9c     (see `influx_erasures`)
 
 InfluxDB keeps an index of all series that there are, so the player is no tag: a million players would be a million
@@ -29,8 +29,9 @@ from playerstate.backends.aws.influx_points import (
     entry_of,
     place_of,
     points,
+    update_name,
 )
-from playerstate.backends.aws.influx_text import NS_PER_MS, during, literal, slot
+from playerstate.backends.aws.influx_text import NS_PER_MS, during, name, slot
 from playerstate.core.model import Delivery, Identity, Key, Transition
 from playerstate.errors import NotOffered
 from playerstate.ports.audit import DELIVERIES_PER_UPDATE_MAX, Trimmed
@@ -203,14 +204,14 @@ def _key(entry: Entry) -> Key:
 
 def _of(player_id: str, state_key: str | None = None) -> str:
     """The condition that a point is a player's, or a key's."""
-    where = f"slot = '{slot(player_id)}' AND player_id = {literal(player_id)}"
-    return where if state_key is None else f"{where} AND state_key = {literal(state_key)}"
+    where = f"slot = '{slot(player_id)}' AND player = '{name(player_id)}'"
+    return where if state_key is None else f"{where} AND state = '{name(state_key)}'"
 
 
 def _select_places(update: Identity) -> str:
-    where = f"{_of(update.player_id, update.state_key)} AND producer = {literal(update.producer)}"
-    limit = f"LIMIT {DELIVERIES_PER_UPDATE_MAX}"
-    return f"SELECT place FROM {DELIVERIES} WHERE {where} AND sequence = {update.sequence} {limit}"
+    is_of_it = f"update = '{update_name(update.producer, update.sequence)}'"
+    where = f"{_of(update.player_id, update.state_key)} AND {is_of_it}"
+    return f"SELECT place FROM {DELIVERIES} WHERE {where} LIMIT {DELIVERIES_PER_UPDATE_MAX}"
 
 
 def _runs(times: Sequence[int]) -> Iterator[tuple[int, int]]:

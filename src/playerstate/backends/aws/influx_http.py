@@ -88,7 +88,7 @@ class InfluxServer:
         if token:
             self._headers["Authorization"] = f"Token {token}"
         elif user:
-            self._headers |= urllib3.make_headers(basic_auth=f"{user}:{password}")
+            self._headers["Authorization"] = urllib3.make_headers(basic_auth=f"{user}:{password}")["authorization"]
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS_MAX, retries=False, ca_certs=ca_file)
 
     def write(self, lines: Sequence[str]) -> None:
