@@ -52,6 +52,8 @@ lock: ## resolve the dependencies anew into requirements/*.lock (needs uv)
 		--quiet pyproject.toml --extra aws --group dev -c requirements/run.lock -o requirements/dev.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--quiet requirements/ministack.in -o requirements/ministack.lock
+	uv pip compile --python-platform aarch64-manylinux_2_28 --python-version 3.13 --generate-hashes --no-annotate --no-header \
+		--quiet src/playerstate/packaging/lambda.in -c requirements/dev.lock -o src/playerstate/packaging/lambda.lock
 
 clean: ## remove what make has made
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
