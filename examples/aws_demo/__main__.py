@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,7 @@ from playerstate.aws.state import AwsState, wiring_at
 from playerstate.aws.trial import make_trial
 from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.clients import Clients
+from playerstate.backends.aws.emf import AwsMetric
 from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.folder import starter_schema
 from playerstate.lambdas import apply, audit, link, recheck, resolve
@@ -58,14 +59,21 @@ class Figures:
 
     def __init__(self) -> None:
         self.sums: Counter[str] = Counter()
+        self.values: dict[str, list[float]] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, values: Mapping[str, float | Sequence[float]], **dimensions: str) -> None:
-        """Add figures up."""
+    def count(self, metric: AwsMetric, n: int = 1, *dimensions: str) -> None:
+        """Add to a figure."""
         with self._lock:
-            for name, value in values.items():
-                if isinstance(value, (int, float)):
-                    self.sums[" ".join([name, *dimensions.values()])] += int(value)
+            self.sums[" ".join([metric.name, *dimensions])] += n
+
+    def observe(self, metric: AwsMetric, values: Iterable[float], *dimensions: str) -> None:
+        """Keep the values of a distribution."""
+        with self._lock:
+            self.values.setdefault(" ".join([metric.name, *dimensions]), []).extend(values)
+
+    def flush(self) -> None:
+        """Nothing: it is shown in the end."""
 
 
 class Came(NamedTuple):
@@ -170,6 +178,7 @@ def generated(state: AwsState, wiring: Wiring, figures: Figures) -> Came:
     outcomes = {
         name.removeprefix("Updates "): count for name, count in figures.sums.items() if name.startswith("Updates ")
     }
+    outcomes["duplicate"] = figures.sums["Duplicates"]
     expected = ledger.expected(repeats=sender.repeats, retried=sender.retried)
     comparison = compare(expected, read_found(state.parts, wiring.schema, expected, outcomes))
     print(f"outcomes: {dict(sorted(outcomes.items()))}")

@@ -130,12 +130,13 @@ def test_no_series_is_made_for_a_player(audit: InfluxAudit, server: InfluxServer
 def test_two_that_meet_at_one_time_are_both_kept(
     audit: InfluxAudit, server: InfluxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within a batch, and however often it comes again."""
-    monkeypatch.setattr(influx_points, "time_ns", lambda at_ms, *_: time_ns(at_ms, "one and the same"))
+    """Within a batch, however often it comes again; and none leaves its millisecond, by which pages go."""
+    monkeypatch.setattr(influx_points, "time_ns", lambda at_ms, *_: at_ms * 1_000_000 + 999_998)
     written = [transition(n, state_key=key) for key in ("gold", "rank") for n in range(1, 5)]
     for _ in range(2):
         audit.append(written + written)
-    assert sorted(audit.history("anna"), key=repr) == sorted(written, key=repr)
+    found = audit.history("anna", since=NOW_MS, before=NOW_MS + 1, limit=1)
+    assert sorted(found, key=repr) == sorted(written, key=repr)
     assert audit.count() == len(written)
 
 
@@ -146,6 +147,14 @@ def test_points_of_a_players_life(audit: InfluxAudit) -> None:
     audit.append(written)
     assert audit.history("anna", limit=1_000) == written[::-1]
     assert audit.history("anna", limit=70) == written[:-71:-1]
+
+
+@pytest.mark.parametrize("written_at", [0, -1, 2**53, -(2**53)])
+def test_clocks_that_are_wrong(audit: InfluxAudit, written_at: int) -> None:
+    """A time that no clock should show holds up nothing, and comes back as it was told."""
+    written = [transition(1, written_at=written_at), transition(2)]
+    audit.append(written)
+    assert sorted(audit.history("anna"), key=repr) == sorted(written, key=repr)
 
 
 def test_nothing_of_an_erased_player_is_left(audit: InfluxAudit, server: InfluxServer) -> None:

@@ -21,6 +21,7 @@ from playerstate.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
     from playerstate.backends.aws.bodies import Overflow
+    from playerstate.backends.aws.control import Control
     from playerstate.backends.aws.queue import SqsQueue
     from playerstate.ports.audit import Audit
     from playerstate.ports.cache import Cache
@@ -81,23 +82,25 @@ class Wiring:
         return DynamoStore(self.clients, self.environment.text(s.TABLE), self.region, lambda: self.regions)
 
     @cached_property
-    def control_table(self) -> str:
-        """The name of the control table."""
-        return self.environment.text(s.CONTROL_TABLE)
+    def control(self) -> Control:
+        """The table of everything that is small."""
+        from playerstate.backends.aws.control import Control
+
+        return Control(self.clients, self.environment.text(s.CONTROL_TABLE))
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
         """The dead letters."""
         from playerstate.backends.aws.dead_letters import DynamoDeadLetters
 
-        return DynamoDeadLetters(self.clients, self.control_table)
+        return DynamoDeadLetters(self.control)
 
     @cached_property
     def findings(self) -> Findings:
         """The findings."""
         from playerstate.backends.aws.findings import DynamoFindings
 
-        return DynamoFindings(self.clients, self.control_table)
+        return DynamoFindings(self.control)
 
     @cached_property
     def overflow(self) -> Overflow | None:
@@ -160,7 +163,7 @@ class Wiring:
         if store == "timestream":
             from playerstate.backends.aws.timestream import TimestreamAudit
 
-            return TimestreamAudit(self.clients, database)
+            return TimestreamAudit(self.clients, database, self.environment.text(s.AUDIT_TABLE))
         if store != "influxdb":
             raise StartRefused(f"The audit lies in `influxdb` or in `timestream`, not in {store!r}")
         from playerstate.aws.access import audit_token

@@ -50,7 +50,7 @@ COUNT, MILLISECONDS = Unit.COUNT, Unit.MILLISECONDS
 
 # fmt: off
 UPDATES = AwsMetric("Updates", COUNT, ("Outcome",),
-    "finished by apply, by what became of them: `applied`, `refused`, `conflict`, `superseded`, `expired`, `dead`")
+    "finished by apply, by what became of them, and why: `applied`, `refused:insufficient`, `conflict`, `dead`, ...")
 DUPLICATES = AwsMetric("Duplicates", COUNT, (),
     "updates that came again, and got their first outcome")
 DEAD_LETTERS = AwsMetric("DeadLetters", COUNT, (),
@@ -77,6 +77,8 @@ FINDINGS = AwsMetric("Findings", COUNT, ("Place", "Kind"),
     "findings that were confirmed: `stale`, `missing`, `diverged`, `orphan`, `ahead`, `overspent`")
 REPAIRS = AwsMetric("Repairs", COUNT, ("Outcome",),
     "what became of findings: `repaired`, `gone`, `failed`, `left`")
+KEYS_COMPARED = AwsMetric("KeysCompared", COUNT, ("Place",),
+    "keys that verification has compared, by place")
 NOT_CHECKED = AwsMetric("NotChecked", COUNT, (),
     "keys that verification had to leave out")
 BATCH_FAILURES = AwsMetric("BatchFailures", COUNT, ("Stage",),
@@ -100,6 +102,7 @@ AWS_METRICS: Sequence[AwsMetric] = (
     CHANGES_RIGHT,
     FINDINGS,
     REPAIRS,
+    KEYS_COMPARED,
     NOT_CHECKED,
     BATCH_FAILURES,
     HANDLER_START,

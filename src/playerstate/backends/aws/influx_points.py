@@ -17,7 +17,7 @@ import msgspec
 from msgspec import structs
 
 from playerstate.backends.aws.influx_http import Row
-from playerstate.backends.aws.influx_text import field, name, slot, time_ns
+from playerstate.backends.aws.influx_text import field, name, next_time_ns, slot, time_ns
 from playerstate.core.history import at
 from playerstate.core.model import Delivery, Transition
 from playerstate.errors import InvariantViolated
@@ -59,7 +59,7 @@ def points(entries: Iterable[Entry]) -> list[Point]:
         identity = _identity(entry)
         where, at_ns = slot(entry.player_id), time_ns(at(entry), *identity)
         while taken.get((where, at_ns), identity) != identity:
-            at_ns += 1
+            at_ns = next_time_ns(at_ns)
         if (where, at_ns) not in taken:
             taken[where, at_ns] = identity
             made.append(
