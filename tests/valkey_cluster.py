@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from playerstate.backends.valkey.slots import SLOTS, slot_of
 from playerstate.errors import Unavailable
 from waiting import wait_until
 
+LAUNCHES_MAX = 5
 NODE_TIMEOUT_MS = 1000
 """After which the others take a silent node for dead."""
 
@@ -26,12 +27,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def launched(launch: Callable[[], subprocess.Popen[bytes]], answers: Callable[[], bool]) -> subprocess.Popen[bytes]:
+    """A server that answers. One that ends at once is launched again: somebody was faster to take its port."""
+    for _ in range(LAUNCHES_MAX):
+        process = launch()
+        wait_until(lambda process=process: process.poll() is not None or answers(), "a server did not start")
+        if process.poll() is None:
+            return process
+    raise AssertionError("a server ends as soon as it is started")
+
+
 class Node:
     """One server of a cluster. Called with a command it answers for itself, wherever the key belongs."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
+        self._process = launched(lambda: self._launch(folder), self.answers)
+        self.id: str = self("CLUSTER", "MYID").decode()
+
+    def _launch(self, folder: Path) -> subprocess.Popen[bytes]:
         self.port, self.bus_port = free_port(), free_port()
+        self._connections = Connections(f"redis://127.0.0.1:{self.port}")
         settings = {
             "port": self.port,
             "cluster-port": self.bus_port,
@@ -43,10 +59,7 @@ class Node:
             "save": "",
         }
         command = [str(_binary()), *[word for name, value in settings.items() for word in (f"--{name}", str(value))]]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        self._connections = Connections(f"redis://127.0.0.1:{self.port}")
-        wait_until(self.answers, "a node did not start")
-        self.id: str = self("CLUSTER", "MYID").decode()
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
     def __call__(self, *command: Any) -> Any:
         return self._connections.call(*command)

@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from valkey_cluster import free_port
-from waiting import wait_until
+from valkey_cluster import free_port, launched
 
 ADMIN_PASSWORD = "the tests' own"
 
@@ -67,10 +66,10 @@ class TlsServer:
     """A server that speaks TLS alone. Its user `default` has `ADMIN_PASSWORD`."""
 
     def __init__(self, folder: Path, authority: Authority, certificate: Certificate, **settings: str) -> None:
-        self.port, self.authority, self._folder = free_port(), authority, folder
-        arguments = {
+        self.authority = authority
+        self._folder = folder
+        self._settings = {
             "port": "0",
-            "tls-port": str(self.port),
             "tls-cert-file": str(certificate.file),
             "tls-key-file": str(certificate.key),
             "tls-ca-cert-file": str(authority.file),
@@ -78,18 +77,22 @@ class TlsServer:
             "requirepass": ADMIN_PASSWORD,
             "bind": "127.0.0.1",
             "dir": str(folder),
+            "logfile": str(folder / "log"),
             "save": "",
             **settings,
         }
-        command = [str(binary()), *[word for name, value in arguments.items() for word in (f"--{name}", value)]]
-        self._log = (folder / "log").open("wb")
-        self._process = subprocess.Popen(command, stdout=self._log)
-        wait_until(lambda: b"Ready to accept" in (folder / "log").read_bytes(), "redis-server did not start")
+        self._process = launched(self._launch, lambda: b"Ready to accept" in (folder / "log").read_bytes())
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        (self._folder / "log").write_bytes(b"")
+        self.port = free_port()
+        settings = {**self._settings, "tls-port": str(self.port), "cluster-port": str(free_port())}
+        command = [str(binary()), *[word for name, value in settings.items() for word in (f"--{name}", value)]]
+        return subprocess.Popen(command)
 
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._log.close()
 
 
 def binary() -> Path:

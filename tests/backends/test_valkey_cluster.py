@@ -240,10 +240,13 @@ def test_fail_over(tmp_path: Path) -> None:
         one = key(player_id)
         cache.put([view(1, player_id=player_id)])
 
+        watch = cache.watch(player_id, timeout_s=10)
         replica("CLUSTER", "FAILOVER")
         wait_until(replica.is_primary, "no orderly fail-over")
         wait_until(lambda: bool(first("ROLE")[0] == b"slave" and first("ROLE")[3] == b"connected"))
         assert cache.put([view(2, player_id=player_id)]) == [Put.WRITTEN]
+        with pytest.raises(Unavailable, match="moved"):
+            next(watch)
         assert cache.put([view(1, player_id=player_id)]) == [Put.STALE]
         assert replica("HGET", f"player:{{{player_id}}}", "gold#v") == b"eu-west-1:2"
 
