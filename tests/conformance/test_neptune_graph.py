@@ -128,6 +128,14 @@ def test_ids_are_parameters_alone(neptune: NeptuneServer, graph: NeptuneGraph) -
     assert len(harmless) == 10
 
 
+def test_no_number_stands_in_two_places(neptune: NeptuneServer, graph: NeptuneGraph) -> None:
+    """A number among the parameters is used once in its query: an engine's plan cache has mistaken others."""
+    for query, parameters in requests_of(neptune, lambda: every_call(graph, "anna", ["bob", "carl"])):
+        for name, value in parameters.items():
+            if isinstance(value, int) and not isinstance(value, bool):
+                assert query.count(f"${name}") == 1
+
+
 @pytest.mark.parametrize("label", ["FRIENDS", "x`]->(n) DETACH DELETE n //", ""])
 def test_an_unknown_label_is_not_asked_for(neptune: NeptuneServer, graph: NeptuneGraph, label: str) -> None:
     """A label comes from the schema or nowhere."""
