@@ -94,7 +94,7 @@ class NeptuneGraph:
         """
         if edges is not None:
             return self._replace(edges.edge, [_row(edges, had=total)], exactly=True) == 1
-        parameters = {**_ids_of(key), "had": total}
+        parameters = {"rows": [{**_ids_of(key), "had": total}]}
         (row,) = self._endpoint.write(_text("neptune/forget"), parameters, harmless=False)
         return row["forgotten"] == 1 or (total == 0 and row["still"] == 0)
 

@@ -1,20 +1,21 @@
 // Deletes all edges of a key, and its total, if the graph has this total of it: one transaction.
 //
-// $synced    the id of the vertex that the key's total stands on
-// $player    the id of the player's vertex
-// $key       the state key, "" for edges that no key made
-// $had       the total, 0 for none
+// $rows      [{synced, player, key, had}], one row: synced and player are the ids of vertices, key is "" for edges that no
+//            key made, had is the total, 0 for none
 // returns    forgotten, how many totals were deleted, and still, how many are there: in one row
-OPTIONAL MATCH (there:Synced {`~id`: $synced})
-WITH coalesce(there.total, 0) AS had
-WHERE had = $had
-MATCH (player:Player {`~id`: $player})-[edge]->()
-WHERE coalesce(edge.key, "") = $key
+UNWIND $rows AS row
+OPTIONAL MATCH (there:Synced {`~id`: row.synced})
+WITH row, coalesce(there.total, 0) AS had
+WHERE had = row.had
+MATCH (player:Player {`~id`: row.player})-[edge]->()
+WHERE coalesce(edge.key, "") = row.key
 DELETE edge
 WITH count(*) AS deleted
-MATCH (synced:Synced {`~id`: $synced})
-WHERE coalesce(synced.total, 0) = $had
+UNWIND $rows AS row
+MATCH (synced:Synced {`~id`: row.synced})
+WHERE coalesce(synced.total, 0) = row.had
 DELETE synced
 WITH count(*) AS forgotten
-OPTIONAL MATCH (there:Synced {`~id`: $synced})
+UNWIND $rows AS row
+OPTIONAL MATCH (there:Synced {`~id`: row.synced})
 RETURN forgotten, count(there) AS still
