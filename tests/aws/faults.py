@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from aws.polling.invocation import Answered, FunctionError, Handler, Outcome, call
 from playerstate.backends.aws.clients import Clients
+from playerstate.errors import NotNow, OutcomeUnknown
 from waiting import LIMIT_S
 
 READS = ("batch_get_item", "describe_", "get_", "list_", "query", "receive_message", "scan")
@@ -291,20 +292,22 @@ class Function:
     def __call__(self, event: Mapping[str, Any]) -> Outcome:
         """Call it, or what takes its place."""
         fate = self._random.random() if self._faults.armed else 1.0
+        environment, self._environment = self._environment or self._begin(), None
+        if environment is None:
+            return FunctionError("it does not begin")
         if fate < self.ZOMBIE_SHARE:
-            return self._call_and_leave(event)
+            return self._call_and_leave(environment, event)
         try:
-            outcome = call(self._running().handler, event)
+            outcome = call(environment.handler, event)
         except Died:
-            self._environment = None
             return FunctionError("it has died")
+        self._environment = environment
         if isinstance(outcome, Answered) and fate < self.ZOMBIE_SHARE + self.ANSWER_LOST_SHARE:
             return FunctionError("its answer was lost")
         return outcome
 
-    def _call_and_leave(self, event: Mapping[str, Any]) -> Outcome:
+    def _call_and_leave(self, environment: _Environment, event: Mapping[str, Any]) -> Outcome:
         """Call it, and give it up once it is about to write."""
-        environment, self._environment = self._running(), None
         gate = environment.gate
         gate.close(self._random.randint(0, self.HELD_AFTER_MAX))
 
@@ -319,10 +322,12 @@ class Function:
         self._zombies.add(gate, thread)
         return FunctionError("it has timed out")
 
-    def _running(self) -> _Environment:
-        if self._environment is None:
-            gate = Gate()
-            clients = FaultyClients(self._clients, self._faults, gate=gate, mortal=True)
-            self.starts += 1
-            self._environment = _Environment(self._build(clients, gate), gate)
-        return self._environment
+    def _begin(self) -> _Environment | None:
+        """Start an environment; None if that goes wrong, as any call in it may."""
+        gate = Gate()
+        self.starts += 1
+        try:
+            handler = self._build(FaultyClients(self._clients, self._faults, gate=gate, mortal=True), gate)
+        except (Died, NotNow, OutcomeUnknown):
+            return None
+        return _Environment(handler, gate)
