@@ -109,7 +109,7 @@ def scripted() -> Iterator[Callable[..., Scripted]]:
 def test_a_write_on_the_wire(scripted: Callable[..., Scripted]) -> None:
     """Version 1's endpoint, packed, with a token; times are ns."""
     server = scripted((204, b""))
-    server.client(token="t0p", retention_policy="year").write(['m,slot=00 a="naïve" 1', "m,slot=01 a=2i 2"])
+    server.client(token=lambda _: "t0p", retention_policy="year").write(['m,slot=00 a="naïve" 1', "m,slot=01 a=2i 2"])
     ((path, query, headers, body),) = server.requests
     assert (path, query) == ("/write", {"db": ["audit"], "rp": ["year"], "precision": ["ns"]})
     assert gzip.decompress(body).decode() == 'm,slot=00 a="naïve" 1\nm,slot=01 a=2i 2'

@@ -21,8 +21,8 @@ from playerstate.backends.memory.dead_letters import MemoryDeadLetters
 from playerstate.core.model import Notice
 from playerstate.core.wire import encode_notices
 from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, SlowDown, Unavailable
-from playerstate.runtime import consumers
-from playerstate.runtime.consumers import QueueConsumer
+from playerstate.runtime import messages
+from playerstate.runtime.messages import QueueConsumer
 from waiting import wait_until
 
 
@@ -240,7 +240,7 @@ def test_consumers_work_over_it(ministack: MiniStack) -> None:
 
 def test_consumers_leave_the_tries_to_the_queue(ministack: MiniStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a stage cannot take now comes again, and is dead by the queue's own policy after too many attempts."""
-    monkeypatch.setattr(consumers, "VISIBILITY_S", 1.0)
+    monkeypatch.setattr(messages, "VISIBILITY_S", 1.0)
     queue = make_queue(ministack, attempts_max=2)
 
     def away(_: Sequence[Any]) -> int:

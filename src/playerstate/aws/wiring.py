@@ -190,14 +190,14 @@ class Wiring:
         from playerstate.stages.verify_once import VerifyOnce
         from playerstate.stages.walk import Walk
 
-        compared = self.verified
+        compared, recorded = self.verified, self.findings
 
         def begin(repair: bool) -> Inquiry:
             return Inquiry(
                 self.region,
                 Verify(self.schema, self.region, compared),
                 Repairs(self.schema, self.region, compared, self.clock),
-                self.findings if repair else None,
+                recorded if repair else None,
                 self.clock,
                 Suspicions(lambda _: stuck_after_s * 1000),
                 repairs_wanted=lambda: repair,
