@@ -1,7 +1,7 @@
 """The functions of a deployment on AWS, on an emulator: from Kinesis to the graph and back, and verified.
 
     make demo-aws
-    python examples/aws_demo [JOURNAL]
+    python examples/aws_demo [JOURNAL] [--seconds 15]
 
 MiniStack stands for Kinesis, DynamoDB, SNS, SQS and Systems Manager; the cache is a real Valkey. Of Neptune and of
 Timestream there is no emulator, so the graph and the audit are the embedded ones. Everything else is what runs on AWS:
@@ -87,13 +87,15 @@ def main() -> int:
     """Run it; the exit code."""
     arguments = argparse.ArgumentParser(description="A deployment on AWS, on an emulator.")
     arguments.add_argument("journal", nargs="?", type=Path, help="a journal; without one, a load is generated")
-    journal = arguments.parse_args().journal or recorded_journal()
+    arguments.add_argument("--seconds", type=float, default=GENERATED_S, help="how long a generated load is sent")
+    options = arguments.parse_args()
+    journal = options.journal or recorded_journal()
     if not PYTHON.exists():
         print("MiniStack is not installed; `make demo-aws` does that", file=sys.stderr)
         return 1
     os.environ |= {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo", "AWS_EC2_METADATA_DISABLED": "true"}
     with tempfile.TemporaryDirectory(prefix="playerstate-") as folder:
-        return run(Path(folder), journal)
+        return run(Path(folder), journal, options.seconds)
 
 
 def recorded_journal() -> Path | None:
@@ -103,7 +105,7 @@ def recorded_journal() -> Path | None:
     return path if path and path.is_file() else None
 
 
-def run(folder: Path, journal: Path | None) -> int:
+def run(folder: Path, journal: Path | None, seconds: float) -> int:
     """Start everything, send, compare."""
     began = time.monotonic()
     schema = folder / "game.toml"
@@ -128,7 +130,7 @@ def run(folder: Path, journal: Path | None) -> int:
             f"{url} stands after {time.monotonic() - began:.1f} s: MiniStack, a Valkey, {len(driver.calls)} functions"
         )
         try:
-            came = replayed(state, journal) if journal else generated(state, wiring, figures)
+            came = replayed(state, journal) if journal else generated(state, wiring, figures, seconds)
             took_s = time.monotonic() - began
             differences = [*came.differences, *verified(state)]
         finally:
@@ -167,11 +169,11 @@ def replayed(state: AwsState, journal: Path) -> Came:
     return Came(report.sent, report.differences)
 
 
-def generated(state: AwsState, wiring: Wiring, figures: Figures) -> Came:
+def generated(state: AwsState, wiring: Wiring, figures: Figures, seconds: float) -> Came:
     """Send a life-like load, and compare with what plain Python makes of it."""
     ledger = Ledger()
     sender = Sender(state, Life(1, players=100), ledger, rate_per_s=RATE_PER_S, seed=1)
-    sender.run(GENERATED_S, threading.Event())
+    sender.run(seconds, threading.Event())
     problems = [*sender.rejections[:10], *([f"sending ended early: {sender.error}"] if sender.error else [])]
     if not state.drain(timeout_s=DRAIN_S):
         problems.append(f"not everything had taken effect {DRAIN_S:.0f} s after the last update")
