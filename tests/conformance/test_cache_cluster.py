@@ -132,7 +132,14 @@ def test_error_of_one_node(cache: ValkeyCache, valkey_cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis+cluster://", "redis+cluster://a,,b", "rediss+cluster://host:1/1", "redis+cluster://host:nan"]
+    "url",
+    [
+        "redis+cluster://",
+        "redis+cluster://a,,b",
+        "rediss+cluster://host:1/1",
+        "redis+cluster://host:nan",
+        "redis+cluster://[::1",
+    ],
 )
 def test_wrong_url(url: str) -> None:
     """A URL that names no nodes, or a database, is refused at once."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
+from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
@@ -68,6 +69,7 @@ class ClusterConnections:
         self._seeds = [
             Connections(one, credentials=credentials, answer_timeout_s=answer_timeout_s) for one in urls_of_nodes(url)
         ]
+        self._answer_timeout_s = answer_timeout_s
         self._wait = wait
         self._map = NOTHING_KNOWN
         self._nodes: dict[Address, Connections] = {}
@@ -157,12 +159,16 @@ class ClusterConnections:
         return answers
 
     def exchange(self, pieces: Mapping[Address, Sequence[bytes]]) -> dict[Address, list[Any]]:
-        """Send packed commands to nodes, all of which are at work at the same time; the replies, or errors, of each."""
+        """Send packed commands to nodes, all of which are at work at the same time; the replies, or errors, of each.
+
+        Each node has its time, but not one after the other: when the first has used it up, the others have too.
+        """
+        deadline = monotonic() + self._answer_timeout_s
         pipelines = {node: Pipeline(self.node(node)) for node in pieces}
         try:
             for node, pipeline in pipelines.items():
-                pipeline.write(pieces[node])
-            return {node: pipeline.read(len(pieces[node])) for node, pipeline in pipelines.items()}
+                pipeline.write(pieces[node], deadline)
+            return {node: pipeline.read(len(pieces[node]), deadline) for node, pipeline in pipelines.items()}
         finally:
             for pipeline in pipelines.values():
                 pipeline.abandon()
@@ -216,14 +222,19 @@ class ClusterConnections:
                 continue
             self._map = found
             for address in self._nodes.keys() - set(found.nodes):
-                self._nodes.pop(address).close()
+                gone_for_good = self._nodes.pop(address, None)
+                if gone_for_good is not None:
+                    gone_for_good.close()
             return
         raise error
 
 
 def urls_of_nodes(url: str) -> list[str]:
     """The URL of each node that a cluster's URL names. Raises `StartRefused` if it is none."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise StartRefused("A cluster's URL is like redis+cluster://host:6379, an IPv6 address in brackets") from exc
     login, at, hosts = parts.netloc.rpartition("@")
     if parts.scheme not in SCHEMES or not all(hosts.split(",")) or parts.path.strip("/"):
         raise StartRefused(
