@@ -169,6 +169,16 @@ def test_what_does_not_pass(
     assert endpoint.read(COUNT, ANNA) == [{"players": 0}]
 
 
+@pytest.mark.parametrize("last", [Fault.CONFLICT, Fault.FORBIDDEN])
+def test_doubt_stays(neptune: NeptuneServer, endpoint: NeptuneEndpoint, last: Fault) -> None:
+    """That the last try did nothing does not say that nothing was done: an earlier one may have had its effect."""
+    neptune.faults = [Fault.LOST, *[last] * (TRIES_MAX - 1)]
+    with pytest.raises(OutcomeUnknown):
+        endpoint.write(MAKE, ANNA, harmless=True)
+    neptune.faults = []
+    assert endpoint.read(COUNT, ANNA) == [{"players": 1}]
+
+
 def test_a_query_that_is_none(neptune: NeptuneServer, endpoint: NeptuneEndpoint) -> None:
     """It is a mistake that a person has to see; what it says of players is not repeated."""
     with pytest.raises(InvariantViolated, match="MalformedQuery") as caught:

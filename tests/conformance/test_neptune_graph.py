@@ -95,6 +95,20 @@ def test_a_repair_whose_answer_was_lost(neptune: NeptuneServer, graph: NeptuneGr
     assert graph.edges(ANNA) == (5, ["eve"])
 
 
+def test_a_repair_to_nothing_of_what_is_not_there(graph: NeptuneGraph) -> None:
+    """Where no total is, none is forgotten: it is done only for who expected none."""
+    assert not graph.repair(ANNA, 3, None)
+    assert graph.repair(ANNA, 0, None)
+
+
+def test_a_key_whose_label_became_another(graph: NeptuneGraph) -> None:
+    """Its old edges go with its next version, also where they led to the same vertices."""
+    graph.sync([edges_of(ANNA, 1, "bob", "carl")])
+    patron = SCHEMA.edge_keys()["patron"]
+    assert graph.sync([EdgesOfKey(ANNA, patron, 2, ["bob"])]) == 1
+    assert seen(graph) == ({"friends": 2}, Counter([Led("friends", patron, "bob")]))
+
+
 def test_a_conflict_that_stays(neptune: NeptuneServer, graph: NeptuneGraph) -> None:
     """After a bounded number of tries the caller is told that nothing was done."""
     neptune.faults = [Fault.CONFLICT] * TRIES_MAX

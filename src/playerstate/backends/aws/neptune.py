@@ -134,8 +134,8 @@ class NeptuneGraph:
     def _replace(self, edge: Edge, rows: Sequence[dict[str, Any]], *, exactly: bool) -> int:
         """Run the query that compares, sets and syncs; returns how many keys it has taken.
 
-        A sync is repeated also when it may have had its effect: then the totals are those that it would set, so that it
-        changes nothing, and it knows the keys that it took by the id of the call.
+        A sync is repeated also when it may have had its effect: then the totals are those that it would set, or higher,
+        so that it changes nothing; and it knows the keys that it took by the id of the call, so that they are counted.
         """
         parameters = {
             "rows": rows,

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 
 from playerstate.backends.aws.clients import CONNECT_TIMEOUT_S, CONNECTIONS_MAX, TRIES_MAX, Clients
@@ -128,15 +128,17 @@ class NeptuneEndpoint:
 
     def _call(self, query: str, parameters: Mapping[str, Any], *, changes: bool, harmless: bool) -> list[Row]:
         body = urlencode({"query": query, "parameters": msgspec.json.encode(parameters)})
-        tries = 0
+        tries, doubt = 0, None
         while True:
             answer = self._try(body, changes=changes)
             if not isinstance(answer, _Failure):
                 return answer
             tries += 1
-            in_doubt = isinstance(answer.error, OutcomeUnknown) and not harmless
-            if not answer.passes or in_doubt or tries == TRIES_MAX:
-                raise answer.error from answer.cause
+            if isinstance(answer.error, OutcomeUnknown):
+                doubt = answer
+            if not answer.passes or tries == TRIES_MAX or (doubt and not harmless):
+                told = doubt or answer  # that a later try did nothing says nothing of an earlier one
+                raise told.error from told.cause
             self._clients.pause(tries)
 
     def _try(self, body: str, *, changes: bool) -> list[Row] | _Failure:
@@ -181,9 +183,7 @@ class NeptuneEndpoint:
         with self._finding_credentials:  # a session finds them when first asked, and is not made for several threads
             if self._credentials is None:
                 self._credentials = self._clients.session.get_credentials()
-            if self._credentials is None:
-                raise NoCredentialsError
-            return self._credentials.get_frozen_credentials()
+            return self._credentials and self._credentials.get_frozen_credentials()  # the signer raises for None
 
 
 def _in_doubt(what: str, *, changes: bool) -> PlayerStateError:

@@ -22,7 +22,7 @@ MERGE (player:Player {`~id`: row.player})
 ON CREATE SET player.id = row.player_id
 WITH player, row, alike
 MATCH (player)-[edge]->(vertex)
-WHERE coalesce(edge.key, "") = row.key AND NOT (alike AND vertex.id IN row.targets)
+WHERE edge.key = row.key AND NOT (alike AND vertex.id IN row.targets)
 DELETE edge
 WITH count(*) AS deleted
 UNWIND $rows AS row
