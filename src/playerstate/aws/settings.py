@@ -31,6 +31,11 @@ class Setting(NamedTuple):
 REGION = Setting("region", "the id of this region, with its incarnation, as in `us-east-1.2`")
 REGIONS = Setting("regions", "the ids of all regions whose rows may exist, this one's among them, with commas", "")
 PREDECESSORS = Setting("predecessors", "the ids that this region had before it was restored, with commas", "")
+REPLICAS = Setting(
+    "replicas",
+    "the other regions whose copies are compared, each with its region of AWS: `eu-west-1.2=eu-west-1`, with commas",
+    "",
+)
 RETIRED = Setting("retired", "regions that are gone, each with its heir: `eu-west-1=us-east-1`, with commas", "")
 SCHEMA = Setting("schema", "the file with the game's schema", "game.toml")
 TABLE = Setting("table", "the DynamoDB table of rows")

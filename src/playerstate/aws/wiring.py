@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from playerstate.ports.dead_letters import DeadLetters
     from playerstate.ports.findings import Findings
     from playerstate.ports.graph import Graph
+    from playerstate.ports.replication import Copies
     from playerstate.ports.store import Store
     from playerstate.stages.inquiry import Inquiry
     from playerstate.stages.project import Group
@@ -179,7 +180,22 @@ class Wiring:
         from playerstate.stages.verify import Verified
 
         nowhere = NoPositions()
-        return Verified(self.store, nowhere, nowhere, self.cache, self.graph, self.audit)
+        copies = self.copies
+        return Verified(self.store, nowhere, nowhere, self.cache, self.graph, self.audit, lambda: copies)
+
+    @cached_property
+    def copies(self) -> list[Copies]:
+        """What other regions have of this region's rows."""
+        from playerstate.backends.aws.copies import DynamoCopies
+        from playerstate.backends.aws.store import DynamoStore
+
+        table = self.environment.text(s.TABLE)
+        replicas = self.environment.pairs(s.REPLICAS).items()
+        stores = {
+            region: DynamoStore(self.clients.in_region(aws_region), table, region, lambda: self.regions)
+            for region, aws_region in replicas
+        }
+        return [DynamoCopies(region, self.region, store) for region, store in stores.items()]
 
     def verify_once(self, *, stuck_after_s: float) -> VerifyOnce:
         """What verifies on demand; what lags is stale once it has been stuck for so long."""
