@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from docs.markdown import read
 from playerstate.aws import settings as s
 from playerstate.aws.settings import SETTINGS, Environment
 from playerstate.errors import StartRefused
@@ -63,3 +64,14 @@ def test_forms() -> None:
             environment.number(setting)
     with pytest.raises(StartRefused):
         Environment.of_process({"PLAYERSTATE_RETIRED": "eu-west-1"}).pairs(s.RETIRED)
+
+
+def test_the_documentation_lists_them() -> None:
+    """The table of docs/aws.md is the list in the code: names, meanings, defaults."""
+    table = read("docs/aws.md").partition("<!-- settings -->")[2].partition("<!-- /settings -->")[0]
+    rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in table.strip().splitlines()[2:]]
+    defaults = {None: "-", "": "empty"}
+    assert rows == [
+        [f"`{one.variable}`", f"`{one.name}`", one.meaning, defaults.get(one.default, f"`{one.default}`")]
+        for one in SETTINGS
+    ]
