@@ -319,6 +319,17 @@ def test_points_that_are_seen_in_part(audit: InfluxAudit, server: InfluxServer, 
     assert first + (page_after(first[-1]) if limit < 3 else []) == [p.entry for p in whole[::-1]][: 2 * limit]
 
 
+@pytest.mark.parametrize("seen", ["epoch=5i", "done=0i"])
+def test_a_mark_that_is_seen_in_part(audit: InfluxAudit, server: InfluxServer, seen: str) -> None:
+    """It is not there yet: whoever writes it looks for what it erases when it is."""
+    whole = influx_erasures._line(KEY, influx_erasures.Mark(5, False), NOW_MS)
+    missing = "done=0i" if seen.startswith("epoch") else "epoch=5i"
+    server.write([whole.replace(f",{missing}", "")])
+    audit.append([transition(1)])
+    assert audit.history("anna") == [transition(1)]
+    assert audit.erase({KEY: 5}) == 1
+
+
 def test_much_is_erased(audit: InfluxAudit, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there are, some at a time."""
     monkeypatch.setattr(influx_audit, "BLANKED_AT_ONCE_MAX", 3)
