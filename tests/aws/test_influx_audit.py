@@ -16,12 +16,12 @@ from builders import KEY, NOW_MS, transition
 from conformance.audit_deliveries import delivery
 from conformance.suite import run_together
 from influx import Influx
-from playerstate.backends.aws import influx_erasures, influx_points
+from playerstate.backends.aws import influx_audit, influx_erasures, influx_points
 from playerstate.backends.aws.influx_audit import InfluxAudit
 from playerstate.backends.aws.influx_http import InfluxServer, Row
 from playerstate.backends.aws.influx_text import time_ns
 from playerstate.backends.memory.clock import ManualClock
-from playerstate.core.model import Key
+from playerstate.core.model import Key, Transition
 from playerstate.errors import InvariantViolated, NotOffered, Unavailable
 from playerstate.ports.audit import DELIVERIES_PER_UPDATE_MAX
 
@@ -61,7 +61,7 @@ def server(influx: Influx) -> InfluxServer:
 
 @pytest.fixture
 def audit(server: InfluxServer) -> InfluxAudit:
-    return InfluxAudit(server, CLOCK)
+    return InfluxAudit(server, CLOCK, retention_days=0)
 
 
 HOSTILE = [
@@ -277,6 +277,19 @@ def test_what_is_past_the_retention_is_not_kept(influx: Influx) -> None:
     assert audit.complete_since() == now_ms - 86_400_000
 
 
+def test_what_is_past_the_retention_is_not_told(server: InfluxServer) -> None:
+    """A server keeps points until their whole week is past it, and lets nobody blank them meanwhile."""
+    clock = ManualClock(NOW_MS)
+    audit = InfluxAudit(server, clock, retention_days=365)
+    written = [transition(n, written_at=NOW_MS + n) for n in range(3)]
+    audit.append(written)
+    clock.advance(365 * 86_400_000 + 1)
+    assert audit.history("anna") == audit.history("anna", since=0) == written[:0:-1]
+    assert audit.history("anna", since=NOW_MS + 2) == written[2:]
+    assert audit.complete_since() == NOW_MS + 1
+    assert audit.erase({KEY: 1}) == 2
+
+
 def test_a_log_without_retention_is_whole(server: InfluxServer) -> None:
     """A bucket that keeps everything has let go of nothing."""
     assert InfluxAudit(server, CLOCK, retention_days=0).complete_since() == 0
@@ -287,6 +300,42 @@ def test_what_is_not_offered(audit: InfluxAudit) -> None:
     for call in (partial(audit.trim, NOW_MS, limit=1), partial(audit.trim_first, 1), audit.bytes):
         with pytest.raises(NotOffered):
             call()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_points_that_are_seen_in_part(audit: InfluxAudit, server: InfluxServer, limit: int) -> None:
+    """As they are while they are written or blanked: they are passed over, and pages are as full as they should be."""
+    points = influx_points.points([transition(n, written_at=NOW_MS + n) for n in range(1, 10)])
+    blanked, written, whole = points[::3], points[1::3], points[2::3]
+    server.write([point.line for point in blanked + whole])
+    server.write([f'{p.place.measurement},slot={p.place.slot} body="" {p.place.at_ns}' for p in blanked])
+    server.write([point.line.replace("body=", "other=") for point in written])
+
+    def page_after(last: Transition | None) -> list[Transition]:
+        return audit.history("anna", before=last.written_at if last else None, limit=limit)
+
+    first = page_after(None)
+    assert len(first) == limit
+    assert first + (page_after(first[-1]) if limit < 3 else []) == [p.entry for p in whole[::-1]][: 2 * limit]
+
+
+@pytest.mark.parametrize("seen", ["epoch=5i", "done=0i"])
+def test_a_mark_that_is_seen_in_part(audit: InfluxAudit, server: InfluxServer, seen: str) -> None:
+    """It is not there yet: whoever writes it looks for what it erases when it is."""
+    whole = influx_erasures._line(KEY, influx_erasures.Mark(5, False), NOW_MS)
+    missing = "done=0i" if seen.startswith("epoch") else "epoch=5i"
+    server.write([whole.replace(f",{missing}", "")])
+    audit.append([transition(1)])
+    assert audit.history("anna") == [transition(1)]
+    assert audit.erase({KEY: 5}) == 1
+
+
+def test_much_is_erased(audit: InfluxAudit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, some at a time."""
+    monkeypatch.setattr(influx_audit, "BLANKED_AT_ONCE_MAX", 3)
+    audit.append([transition(n, written_at=NOW_MS + n) for n in range(1, 10)])
+    assert audit.erase({KEY: 1}) == 9
+    assert audit.count() == 0
 
 
 def test_a_point_that_nobody_has_written(audit: InfluxAudit, server: InfluxServer) -> None:
@@ -304,5 +353,23 @@ def test_so_many_deliveries_in_one_call(audit: InfluxAudit) -> None:
     many = [delivery(n, sequence=s) for s in (1, 2) for n in range(DELIVERIES_PER_UPDATE_MAX + 5)]
     audit.note(many)
     assert len(audit.deliveries("anna")) == 2 * DELIVERIES_PER_UPDATE_MAX
-    audit.note([structs.replace(one, judged_at=NOW_MS + 5) for one in many])
-    assert {one.judged_at for one in audit.deliveries("anna")} == {NOW_MS}
+
+
+def test_a_delivery_that_is_judged_again_is_there_once(audit: InfluxAudit) -> None:
+    """After a crash of apply it comes again with a later time, by which it would be another point."""
+    first = [delivery(1), delivery(2)]
+    audit.note(first)
+    audit.note([structs.replace(one, judged_at=NOW_MS + 5) for one in [*first, delivery(3)]])
+    assert [(one.position, one.judged_at) for one in audit.deliveries("anna")] == [
+        (3, NOW_MS + 5),
+        (2, NOW_MS),
+        (1, NOW_MS),
+    ]
+
+
+def test_what_lies_apart_is_read_apart() -> None:
+    """Else all that others of the slot have recorded in between would be read too."""
+    gap = influx_audit.RUN_GAP_NS
+    times = [0, gap, 2 * gap + 1, 2 * gap + 2, 9 * gap]
+    assert list(influx_audit._runs(times)) == [(0, gap), (2 * gap + 1, 2 * gap + 2), (9 * gap, 9 * gap)]
+    assert list(influx_audit._runs([])) == []

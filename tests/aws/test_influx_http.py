@@ -79,6 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(status)
+        self.send_header("Location", "/elsewhere")  # never followed: it would be told the token
         self.send_header("Content-Length", str(len(answer) if status != 204 else 0))
         self.end_headers()
         self.wfile.write(answer)
@@ -233,8 +234,9 @@ def test_nobody_answers() -> None:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         client = InfluxServer(f"http://127.0.0.1:{port}", "audit", wait=lambda _: None)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable) as raised:
             client.write(["m a=1i 1"])
+        assert raised.value.__cause__ is not None
 
 
 def test_tls(scripted: Callable[..., Scripted], tmp_path: Path) -> None:

@@ -58,8 +58,9 @@ class Erasures:
         for begin in range(0, len(suspects), STATEMENTS_MAX):
             asked = suspects[begin : begin + STATEMENTS_MAX]
             for key, rows in zip(asked, self._server.query([_select(key) for key in asked]), strict=True):
-                if rows:
-                    marks[key] = max(Mark(row["epoch"], bool(row["done"])) for row in rows)
+                whole = [Mark(row["epoch"], bool(row["done"])) for row in rows if None not in row.values()]
+                if whole:  # a mark is seen in parts while it is written
+                    marks[key] = max(whole)
         return marks
 
     def mark(self, epochs: Mapping[Key, int], *, done: bool) -> None:

@@ -78,14 +78,20 @@ def blank(place: Place) -> str:
     return _line(place, *[f'{text}=""' for text in [*texts, "update", "place"]], "epoch=0i")
 
 
-def entry_of(measurement: str, row: Row) -> Entry:
-    """What a point says. Raises `InvariantViolated` if nobody can have written it."""
+def entry_of(measurement: str, row: Row) -> Entry | None:
+    """What a point says; None if only a part of it is there: a server shows points while they are written, or blanked.
+
+    Raises `InvariantViolated` if nobody can have written it.
+    """
+    texts = {text: _joined(row, text) for text in ("body", "before", "after") if text in row}
+    if not all(texts.values()):
+        return None
     try:
         if measurement == DELIVERIES:
-            return _decode_delivery(_joined(row, "body"))
-        values = {text: msgspec.Raw(_joined(row, text).encode()) for text in ("before", "after")}
-        return structs.replace(_decode_transition(_joined(row, "body")), **values)
-    except (msgspec.DecodeError, TypeError) as exc:
+            return _decode_delivery(texts["body"])
+        values = {text: msgspec.Raw(texts[text].encode()) for text in ("before", "after")}
+        return structs.replace(_decode_transition(texts["body"]), **values)
+    except (msgspec.DecodeError, KeyError) as exc:
         raise InvariantViolated(f"{measurement} has a point in InfluxDB that cannot be read") from exc
 
 
@@ -141,10 +147,7 @@ def _cut(called: str, text: str) -> str:
 
 
 def _joined(row: Row, called: str) -> str:
-    """What `_cut` has cut."""
-    text = str(row[called])
-    n = 1
-    while (cut := row.get(f"{called}_{n}")) is not None:
-        text += str(cut)
-        n += 1
-    return text
+    """What `_cut` has cut; empty if a part is missing."""
+    cuts = [row[called]]
+    cuts += [cut for n in range(1, row["pieces"] or 1) if (cut := row.get(f"{called}_{n}")) is not None]
+    return "".join(cuts) if all(cuts) else ""

@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 
 
 class TimestreamAudit:
-    """The part of an `Audit` that writes. Records are found by row, time and kind, and carry no version of their own:
-    what is written again is the same, and changes nothing.
+    """The part of an `Audit` that writes. Records are found by row, time and kind, and are all of one version: what is
+    written again is the same, and changes nothing.
 
     What Timestream rejects for good, because of its age or of its form, is counted in `rejected` and told in the log;
     the others of the call are kept. `erase` cannot delete: it raises `NotOffered`, unless whoever runs this has said
