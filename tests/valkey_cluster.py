@@ -16,8 +16,8 @@ from playerstate.errors import Unavailable
 from waiting import wait_until
 
 LAUNCHES_MAX = 5
-NODE_TIMEOUT_MS = 1000
-"""After which the others take a silent node for dead."""
+NODE_TIMEOUT_MS = 30_000
+"""After which the others take a silent node for dead: on a busy machine that may take long to be true."""
 
 
 def free_port() -> int:
@@ -40,12 +40,12 @@ def launched(launch: Callable[[], subprocess.Popen[bytes]], answers: Callable[[]
 class Node:
     """One server of a cluster. Called with a command it answers for itself, wherever the key belongs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, node_timeout_ms: int) -> None:
         folder.mkdir()
-        self._process = launched(lambda: self._launch(folder), self.answers)
+        self._process = launched(lambda: self._launch(folder, node_timeout_ms), self.answers)
         self.id: str = self("CLUSTER", "MYID").decode()
 
-    def _launch(self, folder: Path) -> subprocess.Popen[bytes]:
+    def _launch(self, folder: Path, node_timeout_ms: int) -> subprocess.Popen[bytes]:
         self.port, self.bus_port = free_port(), free_port()
         self._connections = Connections(f"redis://127.0.0.1:{self.port}")
         settings = {
@@ -54,7 +54,7 @@ class Node:
             "bind": "127.0.0.1",
             "dir": folder,
             "cluster-enabled": "yes",
-            "cluster-node-timeout": NODE_TIMEOUT_MS,
+            "cluster-node-timeout": node_timeout_ms,
             "repl-diskless-sync-delay": 0,
             "save": "",
         }
@@ -137,6 +137,13 @@ class Cluster:
             self.carry(slot, source, target)
         for node in (target, source, *[node for node in self.primaries if node not in {source, target}]):
             node("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+        wait_until(self._agrees, "the nodes have not heard of each other's epochs")
+
+    def _agrees(self) -> bool:
+        """Whether all know the epochs of all. Else what one has said before might prevail over what came since."""
+        told = [node("CLUSTER", "NODES").decode() for node in self.primaries]
+        epochs = [{line.split()[0]: line.split()[6] for line in lines.splitlines()} for lines in told]
+        return all(known == epochs[0] for known in epochs)
 
     def move(self, slot: int, source: Node, target: Node) -> None:
         """Move a slot with all that it has."""
@@ -145,12 +152,14 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(folder: Path, *, primaries: int = 3, replicas: int = 0) -> Iterator[Cluster]:
+def running_cluster(
+    folder: Path, *, primaries: int = 3, replicas: int = 0, node_timeout_ms: int = NODE_TIMEOUT_MS
+) -> Iterator[Cluster]:
     """A cluster that serves, until the end of the block."""
     with ExitStack() as stack:
 
         def start(name: str) -> Node:
-            node = Node(folder / name)
+            node = Node(folder / name, node_timeout_ms)
             stack.callback(node.kill)
             return node
 

@@ -232,7 +232,10 @@ def test_fail_over(tmp_path: Path) -> None:
     """When a replica takes over, by order or because the primary died, the cache goes on from what it had, perhaps
     after a while; what was written there before and copied is still newer than what is older.
     """
-    with running_cluster(tmp_path, replicas=1) as cluster, closing(ValkeyCache.open(cluster.url)) as cache:
+    with (
+        running_cluster(tmp_path, replicas=1, node_timeout_ms=1000) as cluster,
+        closing(ValkeyCache.open(cluster.url)) as cache,
+    ):
         (replica,) = cluster.replicas
         first = cluster.primaries[0]
         names = (f"player {n}" for n in count())

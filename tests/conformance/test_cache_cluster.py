@@ -15,7 +15,8 @@ from conformance.cache import CacheSuite
 from conformance.cache_base import everybody, key, view
 from conformance.cache_machine import CacheMachine
 from playerstate.backends.memory.cache import MemoryCache
-from playerstate.backends.valkey.cache import BATCH_VIEWS_MAX, ValkeyCache
+from playerstate.backends.valkey.batches import BATCH_VIEWS_MAX
+from playerstate.backends.valkey.cache import ValkeyCache
 from playerstate.errors import StartRefused, Unavailable
 from playerstate.ports.cache import Put
 from valkey_cluster import Cluster
@@ -46,7 +47,7 @@ def test_agrees_with_memory(cache: ValkeyCache) -> None:
     class Machine(CacheMachine):
         memory, valkey = MemoryCache(), cache
 
-    few = settings(max_examples=3, stateful_step_count=8, deadline=None)
+    few = settings(max_examples=2, stateful_step_count=8, deadline=None)
     run_state_machine_as_test(Machine, settings=few)
 
 

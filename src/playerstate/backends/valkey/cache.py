@@ -16,19 +16,17 @@ import structlog
 from msgspec import Raw
 
 from playerstate.backends.valkey import scripts
+from playerstate.backends.valkey.batches import batches, places_by_name
 from playerstate.backends.valkey.cluster import SCHEMES, ClusterConnections
-from playerstate.backends.valkey.connections import Argument, Connections, WrongType
+from playerstate.backends.valkey.connections import Argument, Connections
 from playerstate.backends.valkey.credentials import Credentials
 from playerstate.backends.valkey.scripts import Script
+from playerstate.backends.valkey.translated import WrongType
 from playerstate.backends.valkey.watch import watch
 from playerstate.core.model import Key, View
 from playerstate.core.snapshots import Entry, Inspected
 from playerstate.errors import StartRefused
 from playerstate.ports.cache import CachedPlayer, Put
-
-BATCH_VIEWS_MAX = 500
-BATCH_BYTES_MAX = 4_000_000
-"""What one script takes at once: while it runs, nobody else is served."""
 
 SCAN_COUNT = 1000
 LOOKED_AT_ONCE = 500
@@ -240,14 +238,6 @@ def hash_of(player_id: str) -> str:
     return f"player:{{{player_id}}}"
 
 
-def places_by_name(names: Sequence[str]) -> dict[str, list[int]]:
-    """At which places each name stands."""
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        places.setdefault(name, []).append(place)
-    return places
-
-
 def _player_of(name: bytes) -> str:
     return name[len(b"player:{") : -1].decode("utf-8", "replace")
 
@@ -265,23 +255,6 @@ def _text(data: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def batches(views: Sequence[View]) -> list[Sequence[View]]:
-    """Views in their order, in groups that one script takes at once. A view above the limit goes alone."""
-    sizes = [len(view.value) for view in views]
-    if 0 < len(views) <= BATCH_VIEWS_MAX and sum(sizes) <= BATCH_BYTES_MAX:
-        return [views]
-    groups: list[Sequence[View]] = []
-    begin, total = 0, 0
-    for at, size in enumerate(sizes):
-        if at > begin and (at - begin == BATCH_VIEWS_MAX or total + size > BATCH_BYTES_MAX):
-            groups.append(views[begin:at])
-            begin, total = at, 0
-        total += size
-    if begin < len(views):
-        groups.append(views[begin:])
-    return groups
 
 
 def _triples(views: Sequence[View]) -> list[Argument]:

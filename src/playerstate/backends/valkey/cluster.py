@@ -25,13 +25,13 @@ from playerstate.backends.valkey.connections import (
     Connection,
     Connections,
     pack,
-    unavailable,
 )
 from playerstate.backends.valkey.credentials import Credentials
 from playerstate.backends.valkey.orders import Attempt, Order, packed, paired, told
 from playerstate.backends.valkey.pipeline import Pipeline
 from playerstate.backends.valkey.scripts import Script
 from playerstate.backends.valkey.slots import NOTHING_KNOWN, SLOTS, Address, SlotMap, parse_slots, slot_of
+from playerstate.backends.valkey.translated import unavailable
 from playerstate.backends.valkey.trial import Failure, Trial, not_served
 from playerstate.errors import StartRefused
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from playerstate.backends.valkey.connections import pack, unavailable
+from playerstate.backends.valkey.connections import pack
 from playerstate.backends.valkey.slots import SLOTS, Address, parse_nodes
+from playerstate.backends.valkey.translated import unavailable
 from playerstate.backends.valkey.trial import Failure, not_served
 
 if TYPE_CHECKING:

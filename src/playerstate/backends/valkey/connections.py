@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,7 +29,8 @@ from redis.retry import Retry
 from playerstate.backends.valkey.credentials import Credentials
 from playerstate.backends.valkey.scripts import Script
 from playerstate.backends.valkey.slots import Address
-from playerstate.errors import StartRefused, Unavailable
+from playerstate.backends.valkey.translated import unavailable, words
+from playerstate.errors import StartRefused
 
 Argument: TypeAlias = str | bytes | int
 
@@ -64,10 +64,6 @@ class Connection(Protocol):
         """The next reply. Raises the error that was answered."""
 
 
-class WrongType(Unavailable):
-    """A key is there, and is of another type than the command is for."""
-
-
 class Connections:
     """A stack of idle connections to one server. Errors of the driver leave it as `Unavailable`."""
 
@@ -92,7 +88,7 @@ class Connections:
             )
         except ValueError as exc:
             raise StartRefused(
-                f"A cache's URL is like redis://host:6379/0, rediss://... or unix:///path: {_words(exc)}"
+                f"A cache's URL is like redis://host:6379/0, rediss://... or unix:///path: {words(exc)}"
             ) from exc
         self._connection_class: Any = pool.connection_class
         # Replies are read as RESP2 and as bytes, whatever the URL and the driver's defaults say.
@@ -252,16 +248,3 @@ def _leave_to_the_parent() -> None:
 
 
 os.register_at_fork(after_in_child=_leave_to_the_parent)
-
-
-def unavailable(error: Exception) -> Unavailable:
-    """An error of the driver in our terms, without what it quotes."""
-    if isinstance(error, redis.AuthenticationError):
-        return Unavailable(f"The cache refuses the user and password: {_words(error)}")
-    kind = WrongType if str(error).startswith("WRONGTYPE") else Unavailable
-    return kind(f"The cache does not answer as it should: {_words(error)}")
-
-
-def _words(error: Exception) -> str:
-    """What the server or the driver says, but for what it quotes: errors are logged, and what players have is not."""
-    return re.sub(r"(['`]).*\1", "...", str(error))

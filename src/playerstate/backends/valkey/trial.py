@@ -9,9 +9,9 @@ from typing import NamedTuple, TypeAlias
 import redis
 from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptError, ReadOnlyError, TryAgainError
 
-from playerstate.backends.valkey.connections import unavailable
 from playerstate.backends.valkey.orders import told
 from playerstate.backends.valkey.slots import Address
+from playerstate.backends.valkey.translated import unavailable
 
 TRIES_MAX = 6
 PATIENCE_S = 2.0
