@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from botocore.credentials import Credentials
+from botocore.exceptions import CredentialRetrievalError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -111,6 +112,18 @@ def test_no_credentials(neptune: NeptuneServer) -> None:
     """Where there are none, nothing is sent."""
     with closing(on_session(neptune)) as endpoint, pytest.raises(AuthenticationFailed, match="no credentials"):
         endpoint.write(MAKE, ANNA, harmless=True)
+    assert neptune.requests == []
+
+
+def test_credentials_that_cannot_be_had(neptune: NeptuneServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where who gives them does not answer, nothing was sent, and so nothing done."""
+
+    def fail(_: Session) -> Credentials:
+        raise CredentialRetrievalError(provider="a role", error_msg="no answer")
+
+    monkeypatch.setattr(Session, "get_frozen_credentials", fail)
+    with closing(on_session(neptune, CREDENTIALS)) as endpoint, pytest.raises(Unavailable):
+        endpoint.write(MAKE, ANNA, harmless=False)
     assert neptune.requests == []
 
 

@@ -143,12 +143,14 @@ class NeptuneEndpoint:
 
     def _try(self, body: str, *, changes: bool) -> list[Row] | _Failure:
         request = AWSRequest("POST", self._url, {"Content-Type": "application/x-www-form-urlencoded"}, body)
+        sent = False
         try:
             # signed anew on each try: a signature is good for five minutes, and credentials may have changed
             SigV4Auth(self._frozen_credentials(), SERVICE, self._clients.region).add_auth(request)
+            sent = True
             answer = self._http.send(request.prepare())
         except (BotoCoreError, OSError) as exc:
-            error = translated(exc, "Neptune", changes=changes)
+            error = translated(exc, "Neptune", changes=changes and sent)
             return _Failure(error, passes=not isinstance(error, AuthenticationFailed), cause=exc)
         if answer.status_code != 200:
             return self._refused(answer.status_code, answer.content, changes=changes)
