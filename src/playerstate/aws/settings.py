@@ -60,6 +60,9 @@ AUDIT_STORE = Setting("audit_store", "where the audit lies: `influxdb` or `times
 AUDIT_URL = Setting("audit_url", "InfluxDB's endpoint, as `https://HOST:8086`", "")
 AUDIT_DATABASE = Setting("audit_database", "the bucket, or database, of the audit", "playerstate")
 AUDIT_TABLE = Setting("audit_table", "the table of the audit, in Timestream", "state_transitions")
+AUDIT_KEEPS_ERASED = Setting(
+    "audit_keeps_erased", "`yes` if records of erased players may stay in Timestream until it lets go of them", "no"
+)
 AUDIT_SECRET = Setting("audit_secret", "the secret with InfluxDB's token", "")
 SAMPLE_SIZE = Setting("verification_sample_size", "how many keys each check compares", "100")
 CHECKS = Setting("verification_checks", "how many checks a run of verification makes", "10")

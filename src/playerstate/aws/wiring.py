@@ -164,7 +164,13 @@ class Wiring:
         if store == "timestream":
             from playerstate.backends.aws.timestream import TimestreamAudit
 
-            return TimestreamAudit(self.clients, database, self.environment.text(s.AUDIT_TABLE))
+            if self.environment.text(s.AUDIT_KEEPS_ERASED) != "yes":
+                raise StartRefused(
+                    "Timestream for LiveAnalytics cannot erase a player's records: "
+                    f"say {s.AUDIT_KEEPS_ERASED.variable}=yes if they may stay there for as long as it keeps them"
+                )
+            table = self.environment.text(s.AUDIT_TABLE)
+            return TimestreamAudit(self.clients, database, table, keeps_what_is_erased=True)
         if store != "influxdb":
             raise StartRefused(f"The audit lies in `influxdb` or in `timestream`, not in {store!r}")
         from playerstate.aws.access import audit_token
