@@ -122,7 +122,7 @@ class Commits:
         else:
             for done in [self._pool.submit(call) for call in calls]:
                 done.result()
-        doubtful = [one for one in wave if one.in_doubt]
+        doubtful = [one for one in wave if one.written is None and one.in_doubt]
         if doubtful:
             self._settle(doubtful)
 
@@ -189,6 +189,7 @@ class Commits:
             rows = self._read([write for one in doubtful for write in one.writes])
         except NotNow as exc:
             for one in doubtful:
+                one.in_doubt = False  # until it is tried again, and fails again
                 one.fail(exc, again=True)
             return
         for one in doubtful:

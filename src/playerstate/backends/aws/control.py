@@ -31,13 +31,8 @@ from playerstate.backends.aws.transactions import ACTIONS_MAX, BUSY, FAILED, FAU
 from playerstate.errors import NotNow, OutcomeUnknown, PlayerStateError, Unavailable
 
 CHECKPOINT, FINDING = "checkpoint", "finding"
-LETTERS, LETTER, LETTER_BODY, LETTER_FOUND, LETTER_PUT = (
-    "letters",
-    "letter",
-    "letter-body",
-    "letter-found",
-    "letter-put",
-)
+LETTERS, LETTER, LETTER_BODY = "letters", "letter", "letter-body"
+LETTER_FOUND, LETTER_PUT = "letter-found", "letter-put"
 GONE, GONE_AT, GONE_OF, DEAD, FORGOTTEN = "gone", "gone-at", "gone-of#", "dead#", "forgotten"
 
 Value: TypeAlias = Any
@@ -62,7 +57,11 @@ class Name(NamedTuple):
 
 
 class Control:
-    """The table, with plain values for DynamoDB's typed ones. All reads are consistent."""
+    """The table, with plain values for DynamoDB's typed ones. All reads are consistent.
+
+    An attribute `expires_at`, in seconds since 1970, lets DynamoDB delete an item some time later: only for what may
+    vanish by itself.
+    """
 
     def __init__(self, clients: Clients, table: str) -> None:
         self.clients = clients
