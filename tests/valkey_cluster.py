@@ -78,9 +78,10 @@ class Node:
         self._connections.close()
 
     def sees(self, nodes: int) -> bool:
-        """Whether it serves, in a cluster of so many nodes."""
-        info: bytes = self("CLUSTER", "INFO")
-        return b"cluster_state:ok" in info and f"cluster_known_nodes:{nodes}\r".encode() in info
+        """Whether it serves, and knows who else does, in a cluster of so many nodes."""
+        info: str = self("CLUSTER", "INFO").decode()
+        signs = ("cluster_state:ok", f"cluster_known_nodes:{nodes}", f"cluster_slots_assigned:{SLOTS}")
+        return set(signs) <= set(info.split())
 
     def is_primary(self) -> bool:
         """Whether it takes writes."""
