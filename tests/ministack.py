@@ -16,7 +16,8 @@ import pytest
 from playerstate.backends.aws.clients import Clients
 from waiting import wait_until
 
-PROGRAM = Path(sys.prefix) / "ministack" / "bin" / "ministack"
+PYTHON = Path(sys.prefix) / "ministack" / "bin" / "python"
+PROGRAM = Path(__file__).with_name("ministack_program.py")
 REGION = "us-east-1"
 
 
@@ -38,7 +39,7 @@ class MiniStack:
         }
         with (folder / "ministack.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [PROGRAM], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder
+                [PYTHON, "-P", PROGRAM], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder
             )
         try:
             wait_until(self._answers, "MiniStack to answer")
@@ -70,5 +71,5 @@ class MiniStack:
 
 def skip_without_ministack() -> None:
     """Skip a test where the emulator is not installed; `make test` installs it."""
-    if not PROGRAM.exists():
+    if not PYTHON.exists():
         pytest.skip("MiniStack is not installed; `make test` does that")

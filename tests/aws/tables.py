@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from ministack import MiniStack
+from playerstate.backends.aws.clients import Clients
 
 _ON_DEMAND = "PAY_PER_REQUEST"
+
+
+@cache
+def clients_of(ministack: MiniStack) -> Clients:
+    """Clients that tests share, for it takes a moment to build them."""
+    return ministack.clients()
 
 
 def make_rows_table(ministack: MiniStack) -> str:
@@ -20,7 +29,7 @@ def make_rows_table(ministack: MiniStack) -> str:
 def make_control_table(ministack: MiniStack) -> str:
     """A table of everything else that is small, in which items may expire; its name."""
     name = _make(ministack, "control", ("pk", "sk"))
-    ministack.clients().write(
+    clients_of(ministack).write(
         "dynamodb",
         "update_time_to_live",
         TableName=name,
@@ -31,7 +40,7 @@ def make_control_table(ministack: MiniStack) -> str:
 
 def _make(ministack: MiniStack, prefix: str, keys: tuple[str, str], **more: object) -> str:
     name = ministack.name(prefix)
-    ministack.clients().write(
+    clients_of(ministack).write(
         "dynamodb",
         "create_table",
         TableName=name,

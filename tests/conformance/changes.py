@@ -9,7 +9,7 @@ import pytest
 
 from builders import KEY, write
 from conformance.store_base import OTHER, OnAStore, StoreWithChanges, chain
-from conformance.suite import crashed_copy, run_together, until, walk
+from conformance.suite import run_together, until, walk
 from playerstate.core.model import Key
 from playerstate.ports.store import Change
 
@@ -104,7 +104,7 @@ class ChangesSuite(OnAStore):
         with self.open(path) as store:
             store.commit([[w] for w in writes])
             before = store.changes.read(0, 10)
-            with self.open(crashed_copy(path)) as recovered:
+            with self.open(self.crashed(path)) as recovered:
                 assert recovered.changes.read(0, 10) == before
         with self.open(path) as reopened:
             assert reopened.changes.read(0, 10) == before

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from builders import NOW_MS
-from conformance.suite import Broken, BrokenInputError, Suite, crashed_copy, run_together, walk
+from conformance.suite import Broken, BrokenInputError, Suite, run_together, walk
 from playerstate.core.findings import CACHE, Finding, Kind, Repair, copies_in, finding_id
 from playerstate.core.model import Key
 from playerstate.ports.findings import Findings
@@ -157,7 +157,7 @@ class FindingsSuite(Suite, ABC):
             findings.put([found(4, player_id="bob")])
             findings.erase({"bob": NOW_MS + 5})
             findings.trim(NOW_MS + 2)
-            copy = crashed_copy(path)
+            copy = self.crashed(path)
         for where in (copy, path):
             with self.open(where) as findings:
                 assert findings.list() == [found(3), structs.replace(found(2), repair=Repair.REPAIRED)]

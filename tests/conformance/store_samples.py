@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
+import pytest
+
 from builders import write
 from conformance.store_base import OnAStore, StoreWithChanges
 from playerstate.core.model import Key
@@ -29,6 +31,7 @@ class StoreSamplesSuite(OnAStore):
         assert set(drawn) == set(there)
         assert store.count() == len(there) + 1
 
+    @pytest.mark.usefixtures("evenly_drawn")
     def test_rows_are_drawn_alike(self, store: StoreWithChanges) -> None:
         """Each row is as likely as any other: a key with the rows of two regions is drawn twice as often."""
         store.commit([[write(key, 1)] for key in KEYS])

@@ -45,6 +45,10 @@ class Suite:
         if self.keeps:
             pytest.xfail(self.keeps)
 
+    def crashed(self, path: Path) -> Path:
+        """Where what a crash of the process would leave now can be opened."""
+        return crashed_copy(path)
+
 
 class BrokenInputError(Exception):
     """Raised by `Broken`."""
