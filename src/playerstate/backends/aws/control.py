@@ -14,6 +14,7 @@ What is in it, by the partitions' names (a name behind `#` is a thing's own):
     gone-of#LETTER       the numbers of a letter's records
     dead#IDENTITY        the letters and records of an update, by a hash of its identity
     forgotten            how far an own producer's dead are forgotten, by producer
+    lease#STAGE          which worker reads which shard and how far it came, by shard: `leases.py`
 """
 
 from __future__ import annotations
