@@ -33,7 +33,7 @@ class Emulator:
         }
         with (folder / "ministack.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [PYTHON, PROGRAM], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder
+                [PYTHON, "-P", PROGRAM], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder
             )
         deadline = time.monotonic() + START_MAX_S
         while not self._answers():
