@@ -1,9 +1,9 @@
 """Judging within the size that a row may have.
 
 A row that an update would make larger than `ROW_BYTES_MAX` refuses it; so does an update of rows that are larger
-together than one transaction may write, `GROUP_BYTES_MAX`. A refusal must be remembered too, and for that a row may grow
-to `FULL_ROW_BYTES_MAX`. Beyond that it forgets: first what it knows of single updates (`producers.plain`); and if that is
-not enough, producers that are new to it are turned away, as they are where there are too many.
+together than one transaction may write, `GROUP_BYTES_MAX`. A refusal must be remembered too, and for that a row may
+grow to `FULL_ROW_BYTES_MAX`. Beyond that it forgets: first what it knows of single updates (`producers.plain`); and if
+that is not enough, producers that are new to it are turned away, as they are where there are too many.
 """
 
 from __future__ import annotations
