@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from playerstate.aws.emitting import Emit, silent
-
+from aws.cloud import Told
 from aws.faults import Faults, FaultyClients, Function, Gate, Zombies
 from aws.polling.invocation import FunctionError, Handler, Outcome
 from aws.polling.queue_poller import QueuePoller
@@ -19,6 +18,7 @@ from aws.polling.stream_poller import StreamPoller
 from aws.runs.parts import FaultyPart
 from ministack import MiniStack
 from playerstate.aws import settings as s
+from playerstate.aws.meter import Meter
 from playerstate.aws.settings import Environment
 from playerstate.aws.trial import make_trial
 from playerstate.aws.wiring import Wiring
@@ -42,7 +42,7 @@ PROJECT = MappingSettings(batch_size_max=8, parallelization_factor=2, bisects_on
 QUEUE = MappingSettings(batch_size_max=10)
 RECEIVES_MAX = 1_000
 """A crash in the middle costs a message a delivery, and here there are many."""
-MAKERS: Mapping[str, Callable[[Wiring, Emit], Callable[[Any], Any]]] = {
+MAKERS: Mapping[str, Callable[[Wiring, Meter], Callable[[Any], Any]]] = {
     "apply": apply.make,
     "project": project.projecting,
     "link": link.make,
@@ -179,7 +179,7 @@ class AwsRegion:
             wiring.findings = part("findings", "put")
             wiring.queue = lambda setting: AtOnce(clients, wiring.environment.text(setting), wait_s=0)
             self._wirings.append(wiring)
-            function = MAKERS[of](wiring, silent)
+            function = MAKERS[of](wiring, Told())
             return lambda event, _: function(event)
 
         return build
