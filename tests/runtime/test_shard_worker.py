@@ -58,15 +58,15 @@ class World:
             records = [NewRecord(player, f"{player} {self.count}".encode()) for player in PLAYERS]
             KinesisStream(clients_on(self.fake), "updates").append(records)
 
-    def worker(self, name: str, handle: Callable[[Sequence[StreamRecord]], object] | None = None) -> ShardWorker[Any]:
+    def worker(self, name: str, *, lease_s: float = 30.0) -> ShardWorker[Any]:
         shards = kinesis_shards(clients_on(self.fake), "updates")
         return ShardWorker(
             "apply",
             shards,
             self.leases,
-            handle or self.handled,
+            self.handled,
             worker=name,
-            lease_s=30.0,
+            lease_s=lease_s,
             idle_s=0.001,
             monotonic_s=lambda: self.now_s,
             random=Random(name),
@@ -112,7 +112,7 @@ class Running:
 def test_reads_over_resharding_in_order() -> None:
     """Promise 7: children come after their parents, without anybody waiting for the next look."""
     world = World()
-    with Running(world.worker("w1")):
+    with Running(world.worker("w1", lease_s=1e6)):
         world.put(3)
         for shard in world.fake.open_shards():
             world.fake.split(shard.shard_id)
