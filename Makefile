@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo debian test lint types layers lock clean
+.PHONY: setup demo demo-aws debian test lint types layers lock clean
 .DEFAULT_GOAL := help
 
 help: ## show what there is to make
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 setup: .venv/.installed ## make .venv with the locked dependencies and the project itself
 
@@ -25,6 +25,9 @@ setup: .venv/.installed ## make .venv with the locked dependencies and the proje
 
 demo: setup ## start everything, send a life-like load, compare what came of it
 	$(BIN)/playerstate demo
+
+demo-aws: setup .venv/ministack/.installed ## run the functions of a deployment on AWS, on an emulator, and compare
+	$(BIN)/python examples/aws_demo
 
 debian: ## install the Debian packages that tests run servers of (root only; else those tests are skipped)
 	@tests/debian_packages.sh
@@ -49,6 +52,8 @@ lock: ## resolve the dependencies anew into requirements/*.lock (needs uv)
 		--quiet pyproject.toml --extra aws --group dev -c requirements/run.lock -o requirements/dev.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--quiet requirements/ministack.in -o requirements/ministack.lock
+	uv pip compile --python-platform aarch64-manylinux_2_28 --python-version 3.13 --generate-hashes --no-annotate --no-header \
+		--quiet src/playerstate/packaging/lambda.in -c requirements/dev.lock -o src/playerstate/packaging/lambda.lock
 
 clean: ## remove what make has made
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

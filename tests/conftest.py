@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from influx import Influx, skip_without_influxd
 from ministack import MiniStack, skip_without_ministack
+from valkey_cluster import Cluster, running_cluster
+
+if TYPE_CHECKING:
+    from aws.neptune_server import NeptuneServer
 
 # the suites are imported by tests, and would otherwise fail with a bare "AssertionError"
 pytest.register_assert_rewrite("conformance")
@@ -45,3 +50,28 @@ def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
     server = Influx(tmp_path_factory.mktemp("influx"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three primaries that all tests of a process share: each leaves the slots where they were."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def neptune_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NeptuneServer]:
+    """A stand-in for Neptune that all tests of a process share; `neptune` is an empty one."""
+    from aws.neptune_server import NeptuneServer  # here, since the suites must be registered before they are imported
+    from conformance.graph import SCHEMA
+
+    server = NeptuneServer(tmp_path_factory.mktemp("neptune"), set(SCHEMA.edge_keys().values()))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def neptune(neptune_server: NeptuneServer) -> NeptuneServer:
+    """The stand-in, with nothing in it."""
+    neptune_server.empty()
+    return neptune_server

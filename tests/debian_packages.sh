@@ -3,7 +3,7 @@
 # those tests are skipped; so nothing here is a failure, and what is missing is said with the reason. Starts no service.
 set -u
 
-packages="influxdb"
+packages="influxdb redis-server"
 policy=/usr/sbin/policy-rc.d # Debian asks it before a service is started; 101 forbids that
 
 is_installed() {

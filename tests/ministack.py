@@ -17,7 +17,7 @@ from playerstate.backends.aws.clients import Clients
 from waiting import wait_until
 
 PYTHON = Path(sys.prefix) / "ministack" / "bin" / "python"
-PROGRAM = Path(__file__).with_name("ministack_program.py")
+PROGRAM = Path(__file__).parents[1] / "examples" / "aws_demo" / "ministack_program.py"
 REGION = "us-east-1"
 
 

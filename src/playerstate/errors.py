@@ -10,6 +10,7 @@
     ├── NotOffered             the backend in use cannot do this by its nature: another one can
     ├── BackupRefused          no backup can be made so, or what is there is no whole one
     ├── PricesRefused          nothing can be worked out from these prices
+    ├── PackagingFailed        a Lambda package cannot be made here, or not now
     ├── InvariantViolated      a promise is broken: stop, and tell a person
     └── StartRefused           the node cannot run on this folder or with these settings
         ├── SchemaRefused      the game's schema is wrong, or does not fit the stored state
@@ -82,6 +83,10 @@ class BackupRefused(PlayerStateError):
 
 class PricesRefused(PlayerStateError):
     """A file of prices cannot be read, or does not have them all."""
+
+
+class PackagingFailed(PlayerStateError):
+    """A Lambda package cannot be made: pip is not there or could not fetch, or nothing can be written."""
 
 
 class InvariantViolated(PlayerStateError):

@@ -17,7 +17,7 @@ from playerstate.backends.sqlite.queue import SqliteQueue
 from playerstate.backends.sqlite.store import SqliteStore
 from playerstate.backends.sqlite.stream import SqliteCheckpoints, SqliteStream
 from playerstate.backends.valkey.cache import ValkeyCache
-from playerstate.core.groups import Wants
+from playerstate.core.groups import CONSUMER_GROUPS
 from playerstate.core.model import Stage
 from playerstate.core.schema import Schema
 from playerstate.core.suspicions import Suspicions
@@ -49,9 +49,6 @@ from playerstate.stages.resolve import Resolve
 from playerstate.stages.verify import Linked, Verified, Verify
 from playerstate.stages.verify_once import VerifyOnce
 from playerstate.stages.walk import Walk
-
-CONSUMER_GROUPS: dict[Stage, Wants] = {"link": Wants.EDGES, "audit": Wants.EVERYTHING}
-"""The consumer groups that every node has, by the name of the stage that is fed."""
 
 ATTEMPTS_MAX = 1_000
 """How often a message is tried: what a stage cannot take is put aside at once, so this is for outages and kills."""

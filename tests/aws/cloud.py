@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
 from aws.envelopes import dynamodb_event, kinesis_event
 from playerstate.aws.applying import Applying
 from playerstate.aws.projecting import Projecting
+from playerstate.backends.aws.emf import AwsMetric
 from playerstate.backends.memory.queue import MemoryQueue
 from playerstate.ports.store import Change
 from playerstate.ports.stream import StreamRecord
@@ -19,14 +21,23 @@ class Told:
     """What functions have emitted."""
 
     def __init__(self) -> None:
-        self.lines: list[tuple[dict[str, Any], dict[str, str]]] = []
+        self.counted: Counter[tuple[AwsMetric, tuple[str, ...]]] = Counter()
+        self.observed: list[tuple[AwsMetric, float]] = []
 
-    def __call__(self, values: Mapping[str, float | Sequence[float]], **dimensions: str) -> None:
-        self.lines.append((dict(values), dimensions))
+    def count(self, metric: AwsMetric, n: int = 1, *dimensions: str) -> None:
+        assert len(dimensions) == len(metric.dimensions)
+        self.counted[metric, dimensions] += n
 
-    def total(self, name: str, **dimensions: str) -> float:
-        """The sum of a figure over all that was told of it with these dimensions."""
-        return sum(values.get(name, 0) for values, of in self.lines if of.items() >= dimensions.items())
+    def observe(self, metric: AwsMetric, values: Iterable[float], *dimensions: str) -> None:
+        assert len(dimensions) == len(metric.dimensions)
+        self.observed += [(metric, value) for value in values]
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def total(self, metric: AwsMetric, *dimensions: str) -> int:
+        """How much was counted of a metric, with these dimensions or, without any, with all."""
+        return sum(n for (one, of), n in self.counted.items() if one is metric and of[: len(dimensions)] == dimensions)
 
 
 class Cloud(World):

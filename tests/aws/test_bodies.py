@@ -30,7 +30,7 @@ def test_what_goes_in_comes_out(body: bytes) -> None:
     """Whatever a body is, it is sent as characters that SQS takes, and comes back."""
     (packed,) = pack([body], {}, None)
     assert ALLOWED.fullmatch(packed.text)
-    assert unpack(packed.text, packed.attributes, None) == body
+    assert unpack(packed.text, encoding_of(packed), None) == body
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_forms(body: bytes, encoding: Encoding) -> None:
     (packed,) = pack([body], {}, overflow)
     assert encoding_of(packed) == encoding
     assert packed.size_bytes <= MESSAGE_BYTES_MAX
-    assert unpack(packed.text, packed.attributes, overflow) == body
+    assert unpack(packed.text, encoding_of(packed), overflow) == body
 
 
 def test_attributes_count() -> None:
@@ -89,9 +89,8 @@ def test_too_large(body: bytes) -> None:
 )
 def test_what_nobody_packed(text: str, encoding: str) -> None:
     """It comes as it is, so that its consumer can put it aside; it stops nobody, and fills no memory."""
-    attributes = {ENCODING: {"DataType": "String", "StringValue": encoding}}
-    assert unpack(text, attributes, MemoryOverflow()) == text.encode()
-    assert unpack(text, attributes, None) == text.encode()
+    assert unpack(text, encoding, MemoryOverflow()) == text.encode()
+    assert unpack(text, encoding, None) == text.encode()
 
 
 def test_objects(ministack: MiniStack) -> None:

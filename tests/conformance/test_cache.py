@@ -17,7 +17,8 @@ from conformance.cache_base import everybody, key, view
 from conformance.cache_machine import CACHE_MACHINE_SETTINGS, CacheMachine
 from conformance.suite import run_together
 from playerstate.backends.memory.cache import WATCHER_BACKLOG_MAX, MemoryCache
-from playerstate.backends.valkey.cache import BATCH_BYTES_MAX, BATCH_VIEWS_MAX, ValkeyCache, batches
+from playerstate.backends.valkey.batches import BATCH_BYTES_MAX, BATCH_VIEWS_MAX, batches
+from playerstate.backends.valkey.cache import ValkeyCache
 from playerstate.backends.valkey.connections import Connections
 from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.errors import StartRefused, Unavailable

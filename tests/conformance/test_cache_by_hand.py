@@ -20,19 +20,31 @@ ANNA = "player:{anna}"
 RIGHT = view(3)
 
 
+@pytest.fixture(params=["server", "cluster"])
+def url(request: pytest.FixtureRequest) -> str:
+    """One server, and a cluster."""
+    if request.param == "server":
+        return str(request.getfixturevalue("valkey_url"))
+    return str(request.getfixturevalue("valkey_cluster").url)
+
+
 @pytest.fixture
-def cache(valkey_url: str) -> Iterator[ValkeyCache]:
-    with closing(ValkeyCache.open(valkey_url)) as cache:
+def cache(url: str) -> Iterator[ValkeyCache]:
+    with closing(ValkeyCache.open(url)) as cache:
         cache.clear()
         cache.put([RIGHT])
         yield cache
 
 
 @pytest.fixture
-def hand(valkey_url: str) -> Iterator[redis.Redis]:
-    """Any other client of the same server."""
-    with redis.Redis.from_url(valkey_url) as client:
-        yield client
+def hand(url: str) -> Iterator[redis.Redis | redis.RedisCluster]:
+    """Any other client of the same server, or cluster."""
+    if url.startswith("redis+cluster"):
+        with redis.RedisCluster.from_url(f"redis://{url.rpartition(',')[2]}") as client:
+            yield client
+    else:
+        with redis.Redis.from_url(url) as client:
+            yield client
 
 
 def differences(cache: ValkeyCache) -> list[Difference]:
@@ -160,7 +172,8 @@ def test_the_mark_of_a_whole_player(cache: ValkeyCache, hand: redis.Redis) -> No
 
 def test_names_that_look_like_a_players(cache: ValkeyCache, hand: redis.Redis) -> None:
     """What is not `player:{...}` is no player, whoever samples or walks."""
-    for name in ("player:{bert", "player:bert", "player:{}x", "other"):
+    names = ("player:{bert", "player:bert", "player:{}x", "other")
+    for name in names:
         hand.set(name, "mine")
     try:
         found, cursor = cache.players("", 1000)
@@ -168,7 +181,8 @@ def test_names_that_look_like_a_players(cache: ValkeyCache, hand: redis.Redis) -
         drawn = {player_id for _ in range(100) for player_id in cache.sample(5, Random(1))}
         assert drawn == {"anna"}
     finally:
-        hand.delete("player:{bert", "player:bert", "player:{}x", "other")
+        for name in names:
+            hand.delete(name)
 
 
 @pytest.mark.parametrize("kind", ["string", "list"])

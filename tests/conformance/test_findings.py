@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
+from aws.tables import clients_of, make_control_table
 from conformance.findings import FindingsSuite, found
+from ministack import MiniStack
+from playerstate.backends.aws.control import Control
+from playerstate.backends.aws.findings import DynamoFindings
 from playerstate.backends.memory.findings import MemoryFindings
 from playerstate.backends.sqlite.findings import SqliteFindings
 
@@ -43,3 +47,15 @@ class TestSqliteFindings(FindingsSuite):
         assert b"x" * 8192 in kept.read_bytes()
         with self.open(path) as findings:
             assert findings.list() == [found()]
+
+
+class TestDynamoFindings(FindingsSuite):
+    @pytest.fixture(autouse=True)
+    def emulator(self, ministack: MiniStack) -> None:
+        self._control = Control(clients_of(ministack), make_control_table(ministack))
+
+    def open(self, path: Path) -> AbstractContextManager[DynamoFindings]:
+        return nullcontext(DynamoFindings(self._control))
+
+    def crashed(self, path: Path) -> Path:
+        return path  # a process that ends leaves the table as it is

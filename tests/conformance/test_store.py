@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aws.one_shard import OneShardChanges
 from aws.streams import StreamedChanges
 from aws.tables import clients_of, make_rows_table
 from conformance.arrivals import ArrivalsSuite
@@ -90,3 +91,13 @@ class TestSqliteArrivals(OnSqlite, ArrivalsSuite):
 
 class TestDynamoStore(OnDynamo, StoreSuite, StoreSamplesSuite):
     pass
+
+
+class TestDynamoChanges(OnDynamo, ChangesSuite):
+    keeps = "DynamoDB: changes go after 24 hours, and nobody can delete one"
+
+    @contextmanager
+    def open(self, path: Path) -> Iterator[DynamoStoreWithChanges]:
+        with super().open(path) as store:
+            store.changes = OneShardChanges(clients_of(self._ministack), self._tables[path])  # type: ignore[assignment]
+            yield store

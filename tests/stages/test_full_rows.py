@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from playerstate.core import fitting
-from playerstate.core.fitting import FULL_ROW_BYTES_MAX, ROW_BYTES_MAX
+from playerstate.core.fitting import FULL_ROW_BYTES_MAX, GROUP_BYTES_MAX, ROW_BYTES_MAX
 from playerstate.core.images import Images
 from playerstate.core.model import Key, Update
 from playerstate.core.row import Row
@@ -176,3 +176,54 @@ def test_a_long_list_of_wants_is_not_kept_where_it_does_not_fit() -> None:
     assert send(world, emptied) == {"refused:rights_elsewhere": 1}
     assert len(stored(world, Key("ada", "bag"))) <= FULL_ROW_BYTES_MAX
     assert send(world, emptied) == {"duplicate": 1}
+
+
+def heavy_world(players: int) -> World:
+    """A world in which players have settings that are nearly full."""
+    world = World()
+    for n in range(players):
+        fields = [
+            {"player_id": f"player-{n}", "state_key": "settings", "op": "set", "field": f"f{f}", "value": "x" * 15_000}
+            for f in range(24)
+        ]
+        assert send(world, *[update(field, sequence=f) for f, field in enumerate(fields, start=1)]) == {"applied": 24}
+    return world
+
+
+def touching(*players: int, sequence: int = 100) -> Update:
+    """An update of several players' settings."""
+    ops = [
+        {"player_id": f"player-{n}", "state_key": "settings", "op": "set", "field": "f1", "value": "y"} for n in players
+    ]
+    return update(*ops, sequence=sequence)
+
+
+def test_an_update_of_rows_too_large_together_is_refused() -> None:
+    """Promise 10: what no transaction could write holds nothing up; it is refused, and remembered, and nothing of it
+    takes effect. Fewer of the same rows are written.
+    """
+    world = heavy_world(12)
+    assert 12 * len(stored(world, Key("player-0", "settings"))) > GROUP_BYTES_MAX
+    assert send(world, touching(*range(12))) == {"refused:row_too_large": 1}
+    assert send(world, touching(*range(12))) == {"duplicate": 1}
+    for n in range(12):
+        values = Images(world.schema).read("settings", stored(world, Key(f"player-{n}", "settings"))).value
+        assert b'"y"' not in values
+    assert send(world, touching(*range(5), sequence=101)) == {"applied": 1}
+
+
+def test_updates_that_hang_together_are_written_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Updates that share rows are one group only as far as one transaction can write it."""
+    world = heavy_world(12)
+    groups: list[int] = []
+    commit = world.store.commit
+
+    def noting(given: Any) -> Any:
+        groups.extend(sum(len(write.new) for write in group) for group in given)
+        return commit(given)
+
+    monkeypatch.setattr(world.store, "commit", noting)
+    chained = [touching(n, n + 1, n + 2, sequence=200 + n) for n in range(0, 10, 2)]
+    assert send(world, *chained) == {"applied": len(chained)}
+    assert len(groups) > 1
+    assert max(groups) <= GROUP_BYTES_MAX

@@ -105,6 +105,40 @@ def test_what_was_put_aside_stays_dead(producer: str, end: str) -> None:
     assert world.dead_letters.count() == (end == "leave")
 
 
+def test_what_another_process_put_aside_stays_dead() -> None:
+    """Promise 2: also for a process that began before, and to which that part of the stream comes now."""
+    world = World()
+    began_before = Apply(WITH_MANA, REGION, world.store, world.dead_letters, world.clock)
+    world.put_updates(mana(5))
+    world.step_all()
+    assert world.dead_letters.count() == 1
+    assert began_before.handle(records(world)).outcomes == {"duplicate": 1}
+    assert value(with_mana(world)) == 0
+
+
+def test_what_is_on_record_is_read_again_only_when_others_have_put_letters() -> None:
+    """Neither every batch nor what a process puts aside itself makes it read all that it knows."""
+    world, _ = dead_mana(mana(5))
+    read: list[int] = []
+    identities = world.dead_letters.identities
+
+    def noted() -> Sequence[Identity]:
+        read.append(world.dead_letters.count())
+        return identities()
+
+    world.dead_letters.identities = noted  # type: ignore[method-assign]
+    world.put_updates(update({"state_key": "nothing", "op": "add", "n": 1}), update({"op": "add", "n": 1}, sequence=2))
+    world.step_all()
+    world.put_updates(update({"op": "add", "n": 1}, sequence=3))
+    world.step_all()
+    assert (world.dead_letters.count(), read) == (2, [])
+    world.dead_letters.put([letter("another's")])
+    for sequence in (4, 5):
+        world.put_updates(update({"op": "add", "n": 1}, sequence=sequence))
+        world.step_all()
+    assert read == [3]
+
+
 def test_an_update_is_put_aside_once() -> None:
     """Its repeats, in one batch or in later ones, are no letters of their own, which would be sent again twice."""
     world = World()

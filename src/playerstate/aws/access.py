@@ -62,7 +62,7 @@ def cache_credentials(wiring: Wiring) -> Credentials | None:
     if cache_name:
         from playerstate.backends.aws.cache_token import CacheToken
 
-        return CacheToken(wiring.clients, cache_name, user)
+        return CacheToken(wiring.clients.session, wiring.clients.region, cache=cache_name, user=user)
     name = wiring.environment.text(s.CACHE_SECRET)
     if not name:
         return None

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import structlog
 
-from playerstate.aws.emitting import Emit
 from playerstate.aws.events import Delivered, Response, failures, kinesis_records
-from playerstate.core.model import DeadLetter
+from playerstate.aws.meter import Meter
+from playerstate.backends.aws.emf import BATCH_FAILURES, DEAD_LETTERS, DUPLICATES, ROWS_WRITTEN, UPDATES
+from playerstate.core.model import DeadLetter, Status
 from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, described
 from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.stream import StreamRecord
-from playerstate.stages.apply import Apply
+from playerstate.stages.apply import DUPLICATE, Apply
 from playerstate.stages.put_aside import place_name
 from playerstate.stages.told import tell_letters
 
@@ -27,11 +28,11 @@ class Applying:
     rings: what is behind it stands upon it.
     """
 
-    def __init__(self, apply: Apply, dead_letters: DeadLetters, clock: Clock, emit: Emit) -> None:
+    def __init__(self, apply: Apply, dead_letters: DeadLetters, clock: Clock, meter: Meter) -> None:
         self._apply = apply
         self._dead_letters = dead_letters
         self._clock = clock
-        self._emit = emit
+        self._meter = meter
 
     def __call__(self, event: object) -> Response:
         """Process an event of Kinesis."""
@@ -41,7 +42,7 @@ class Applying:
             self.handle([entry.content for entry in entries if not isinstance(entry.content, InvalidUpdate)])
         except (NotNow, OutcomeUnknown) as exc:
             log.warning("a batch comes again", stage="apply", records=len(entries), error=described(exc))
-            self._emit({"BatchFailures": 1})
+            self._meter.count(BATCH_FAILURES, 1, "apply")
             return failures([entries[0].identifier])
         return failures([])
 
@@ -50,9 +51,13 @@ class Applying:
         if not records:
             return
         applied = self._apply.handle(records)
-        self._emit({"RowsWritten": applied.rows_written})
+        self._meter.count(ROWS_WRITTEN, applied.rows_written)
         for label, count in applied.outcomes.items():
-            self._emit({"Updates": count}, Outcome=label)
+            if label == DUPLICATE:
+                self._meter.count(DUPLICATES, count)
+            else:
+                self._meter.count(UPDATES, count, label)
+        self._meter.count(DEAD_LETTERS, applied.outcomes[Status.DEAD])
 
     def _refuse(self, entries: Sequence[Delivered[StreamRecord]]) -> None:
         """Put aside what is no record: somebody else has written to the stream."""
@@ -65,4 +70,4 @@ class Applying:
         if letters:
             self._dead_letters.put(letters)
             tell_letters(letters)
-            self._emit({"Updates": len(letters)}, Outcome="dead")
+            self._meter.count(DEAD_LETTERS, len(letters))

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from playerstate.aws.emitting import Emit
 from playerstate.aws.event_queue import EventQueue
 from playerstate.aws.events import Response, SqsMessage, failures, sqs_messages
-from playerstate.backends.aws.bodies import Overflow, unpack
+from playerstate.aws.meter import Meter
+from playerstate.backends.aws.bodies import ENCODING, Overflow, unpack
+from playerstate.backends.aws.emf import BATCH_FAILURES
 from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, described
 from playerstate.ports.queue import Message
 from playerstate.runtime.consumers import Consumer
@@ -28,28 +29,26 @@ class Consuming:
         queue: EventQueue,
         consumer: Consumer,
         decode: Callable[[SqsMessage], bytes],
-        emit: Emit,
-        tell: Callable[[Emit], None] = lambda _: None,
+        meter: Meter,
+        tell: Callable[[Meter], None] = lambda _: None,
     ) -> None:
         self._queue = queue
         self._consumer = consumer
         self._decode = decode
-        self._emit = emit
+        self._meter = meter
         self._tell = tell
 
     def __call__(self, event: object) -> Response:
         """Process an event of SQS."""
         self._queue.fill([self._message(message) for message in sqs_messages(event)])
-        processed = self._consumer.stats.processed
         try:
             while self._consumer.step():
                 pass  # until the event is used up
         except (NotNow, OutcomeUnknown) as exc:
             left = len(self._queue.left)
             log.warning("messages come again", stage=self._consumer.name, messages=left, error=described(exc))
-            self._emit({"BatchFailures": 1})
-        self._emit({"Processed": self._consumer.stats.processed - processed}, Stage=self._consumer.name)
-        self._tell(self._emit)
+            self._meter.count(BATCH_FAILURES, 1, self._consumer.name)
+        self._tell(self._meter)
         return failures(self._queue.left)
 
     def _message(self, message: SqsMessage) -> Message:
@@ -64,11 +63,8 @@ def body_of(overflow: Overflow | None) -> Callable[[SqsMessage], bytes]:
     """What gives the body that was sent with a message."""
 
     def body(message: SqsMessage) -> bytes:
-        attributes = {
-            name: {"StringValue": value["stringValue"]}
-            for name, value in message.attributes.items()
-            if isinstance(value, Mapping) and isinstance(value.get("stringValue"), str)
-        }
-        return unpack(message.body, attributes, overflow)
+        said = message.attributes.get(ENCODING)
+        encoding = said.get("stringValue") if isinstance(said, Mapping) else None
+        return unpack(message.body, encoding if isinstance(encoding, str) else "", overflow)
 
     return body

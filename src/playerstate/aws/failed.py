@@ -13,8 +13,9 @@ from typing import Any
 
 import structlog
 
-from playerstate.aws.emitting import Emit
 from playerstate.aws.events import DYNAMODB, KINESIS, Response, kinesis_records, s3_objects
+from playerstate.aws.meter import Meter
+from playerstate.backends.aws.emf import DEAD_LETTERS
 from playerstate.core.model import DeadLetter
 from playerstate.errors import InvalidUpdate, Unavailable
 from playerstate.ports.clock import Clock
@@ -37,13 +38,13 @@ class Failed:
         project: Callable[[object], Response],
         dead_letters: DeadLetters,
         clock: Clock,
-        emit: Emit,
+        meter: Meter,
     ) -> None:
         self._read = read
         self._project = project
         self._dead_letters = dead_letters
         self._clock = clock
-        self._emit = emit
+        self._meter = meter
 
     def __call__(self, event: object) -> None:
         """Take in what an event of S3 names."""
@@ -77,7 +78,7 @@ class Failed:
         if new:
             self._dead_letters.put(new)
             tell_letters(new)
-            self._emit({"Updates": len(new)}, Outcome="dead")
+            self._meter.count(DEAD_LETTERS, len(new))
 
 
 def _payload(body: bytes) -> Mapping[str, Any]:

@@ -7,16 +7,18 @@ concurrency nobody waits for it. Elsewhere they are made at the first call, so t
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from playerstate.aws import settings as s
-from playerstate.aws.emitting import Emit
+from playerstate.aws.meter import Meter
 from playerstate.aws.settings import Environment
 from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.clients import Clients
+from playerstate.backends.aws.emf import HANDLER_START, Emf
 from playerstate.runtime.logs import LogStyle, configure_logging
 
 _process_began_at_s = time.monotonic()
@@ -33,31 +35,33 @@ class Function(Protocol):
 class Handler:
     """What Lambda calls; `make` wires the function."""
 
-    def __init__(self, name: str, make: Callable[[Wiring, Emit], Function]) -> None:
+    def __init__(self, name: str, make: Callable[[Wiring, Meter], Function]) -> None:
         self.name = name
         self._make = make
-        self._function: Function | None = None
+        self._function: tuple[Function, Meter] | None = None
         self._making = threading.Lock()
         if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
             self._made()
 
     def __call__(self, event: Any, context: object = None) -> Any:
         """Handle an event, as Lambda calls it."""
-        return self._made()(event)
+        function, meter = self._made()
+        try:
+            return function(event)
+        finally:
+            meter.flush()
 
-    def _made(self) -> Function:
+    def _made(self) -> tuple[Function, Meter]:
         with self._making:
             if self._function is None:
                 self._function = self._wired()
             return self._function
 
-    def _wired(self) -> Function:
-        from playerstate.backends.aws.emf import Emf
-
+    def _wired(self) -> tuple[Function, Meter]:
         environment = Environment.of_process(os.environ)
         configure_logging(LogStyle(environment.text(s.LOG_LEVEL), as_json=True))
-        emit = Emf(environment.text(s.METRICS_NAMESPACE))
         wiring = Wiring(environment, Clients(os.environ.get("AWS_REGION", "us-east-1")))
-        function = self._make(wiring, emit)
-        emit({"StartMs": (time.monotonic() - _process_began_at_s) * 1000}, Function=self.name)
-        return function
+        meter = Emf(environment.text(s.DEPLOYMENT), sys.stdout, wiring.clock)
+        function = self._make(wiring, meter)
+        meter.observe(HANDLER_START, [(time.monotonic() - _process_began_at_s) * 1000], self.name)
+        return function, meter

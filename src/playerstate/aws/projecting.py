@@ -9,9 +9,17 @@ from typing import Any
 import structlog
 
 from playerstate.aws import settings as s
-from playerstate.aws.emitting import Emit
 from playerstate.aws.events import Delivered, Response, dynamodb_changes, failures
+from playerstate.aws.meter import Meter
 from playerstate.aws.wiring import Wiring
+from playerstate.backends.aws.emf import (
+    BATCH_FAILURES,
+    DEAD_LETTERS,
+    FRESHNESS,
+    NOT_CHECKED,
+    NOTICES_PUBLISHED,
+    VIEWS_WRITTEN,
+)
 from playerstate.core.lookups import Shown, delay_s, encode_lookup, packed
 from playerstate.core.model import DeadLetter, Identity
 from playerstate.core.version_vector import format_vector
@@ -38,13 +46,13 @@ class Projecting:
     """
 
     def __init__(
-        self, project: Project, dead_letters: DeadLetters, rechecks: Queue | None, clock: Clock, emit: Emit
+        self, project: Project, dead_letters: DeadLetters, rechecks: Queue | None, clock: Clock, meter: Meter
     ) -> None:
         self._project = project
         self._dead_letters = dead_letters
         self._rechecks = rechecks
         self._clock = clock
-        self._emit = emit
+        self._meter = meter
         self._left_alone: set[str] = set()
 
     def __call__(self, event: object) -> Response:
@@ -55,7 +63,7 @@ class Projecting:
             self.handle([entry.content for entry in entries if not isinstance(entry.content, InvalidUpdate)])
         except (NotNow, OutcomeUnknown) as exc:
             log.warning("a batch comes again", stage="project", records=len(entries), error=described(exc))
-            self._emit({"BatchFailures": 1})
+            self._meter.count(BATCH_FAILURES, 1, "project")
             return failures([entries[0].identifier])
         return failures([])
 
@@ -89,12 +97,13 @@ class Projecting:
         if letters:
             self._dead_letters.put(letters)
             tell_letters(letters)
+            self._meter.count(DEAD_LETTERS, len(letters))
 
     def _tell(self, done: Sequence[Projected]) -> None:
-        freshness = [age for projected in done for age in projected.freshness_ms]
-        self._emit({"ViewsWritten": sum(projected.views_written for projected in done)})
-        if freshness:
-            self._emit({"FreshnessMs": freshness})
+        for projected in done:
+            self._meter.count(VIEWS_WRITTEN, projected.views_written)
+            self._meter.count(NOTICES_PUBLISHED, projected.notices)
+            self._meter.observe(FRESHNESS, projected.freshness_ms)
         for name in {name for projected in done for name in projected.left_alone} - self._left_alone:
             log.warning("a key of another region is not in this one's schema; it is not shown here", state_key=name)
             self._left_alone.add(name)
@@ -111,10 +120,10 @@ class Projecting:
                 self._rechecks.send([encode_lookup(lookup)], delay_s=delay_s(0, since, now))
         except PlayerStateError as exc:
             log.warning("changes are not looked up later", changes=len(changes), error=described(exc))
-            self._emit({"NotChecked": len(changes)})
+            self._meter.count(NOT_CHECKED, len(changes))
 
 
-def projecting(wiring: Wiring, emit: Emit) -> Projecting:
+def projecting(wiring: Wiring, meter: Meter) -> Projecting:
     """Wire the function."""
     project = Project(
         wiring.schema,
@@ -130,7 +139,7 @@ def projecting(wiring: Wiring, emit: Emit) -> Projecting:
         findings=wiring.findings,
     )
     rechecks = wiring.queue_if_any(s.RECHECK_QUEUE_URL)
-    return Projecting(project, wiring.dead_letters, rechecks, wiring.clock, emit)
+    return Projecting(project, wiring.dead_letters, rechecks, wiring.clock, meter)
 
 
 def _shown(changes: Sequence[Change], state_keys: Collection[str], now: int) -> list[Shown]:

@@ -31,6 +31,11 @@ class Setting(NamedTuple):
 REGION = Setting("region", "the id of this region, with its incarnation, as in `us-east-1.2`")
 REGIONS = Setting("regions", "the ids of all regions whose rows may exist, this one's among them, with commas", "")
 PREDECESSORS = Setting("predecessors", "the ids that this region had before it was restored, with commas", "")
+REPLICAS = Setting(
+    "replicas",
+    "the other regions whose copies are compared, each with its region of AWS: `eu-west-1.2=eu-west-1`, with commas",
+    "",
+)
 RETIRED = Setting("retired", "regions that are gone, each with its heir: `eu-west-1=us-east-1`, with commas", "")
 SCHEMA = Setting("schema", "the file with the game's schema", "game.toml")
 TABLE = Setting("table", "the DynamoDB table of rows")
@@ -53,12 +58,16 @@ CACHE_IAM = Setting("cache_iam", "the cache's name, where its user logs in with 
 GRAPH_URL = Setting("graph_url", "Neptune's endpoint, as `https://HOST:8182`")
 AUDIT_STORE = Setting("audit_store", "where the audit lies: `influxdb` or `timestream`", "influxdb")
 AUDIT_URL = Setting("audit_url", "InfluxDB's endpoint, as `https://HOST:8086`", "")
-AUDIT_DATABASE = Setting("audit_database", "the bucket, or database, of the audit", "state_transitions")
+AUDIT_DATABASE = Setting("audit_database", "the bucket, or database, of the audit", "playerstate")
+AUDIT_TABLE = Setting("audit_table", "the table of the audit, in Timestream", "state_transitions")
+AUDIT_KEEPS_ERASED = Setting(
+    "audit_keeps_erased", "`yes` if records of erased players may stay in Timestream until it lets go of them", "no"
+)
 AUDIT_SECRET = Setting("audit_secret", "the secret with InfluxDB's token", "")
 SAMPLE_SIZE = Setting("verification_sample_size", "how many keys each check compares", "100")
 CHECKS = Setting("verification_checks", "how many checks a run of verification makes", "10")
 PROJECT_FUNCTION = Setting("project_function", "the function of project, whose lag explains what is late", "")
-METRICS_NAMESPACE = Setting("metrics_namespace", "the namespace of metrics in CloudWatch", "playerstate")
+DEPLOYMENT = Setting("deployment", "the name of the deployment, as metrics have it", "playerstate")
 LOG_LEVEL = Setting("log_level", "from which severity on to log", "info")
 
 SETTINGS = tuple(value for value in list(globals().values()) if isinstance(value, Setting))

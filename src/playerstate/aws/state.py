@@ -59,7 +59,10 @@ class OnlyAppends:
 
 
 class AwsState(Service):
-    """A `PlayerState`. It knows what it has sent itself: `drain` waits for that, and for the queues to be empty."""
+    """A `PlayerState`. It knows what it has sent itself: `drain` waits for that, and for the queues to be empty.
+
+    `parts` are the services that stand behind it.
+    """
 
     def __init__(self, wiring: Wiring) -> None:
         nowhere = NoPositions()
@@ -76,7 +79,7 @@ class AwsState(Service):
             wiring.findings,
         )
         accept = Accept(wiring.schema, parts.stream, wiring.clock, Lanes(secrets.token_hex(8), 1))
-        self._wiring = wiring
+        self.parts = parts
         self._sent = Sent()
         super().__init__(
             wiring.schema,

@@ -8,7 +8,8 @@ from typing import Any
 
 import structlog
 
-from playerstate.aws.emitting import Emit
+from playerstate.aws.meter import Meter
+from playerstate.backends.aws.emf import FINDINGS, KEYS_COMPARED, NOT_CHECKED, REPAIRS
 from playerstate.core.findings import Finding
 from playerstate.core.lookups import encode_lookup, lagging
 from playerstate.errors import NotNow, PlayerStateError, described
@@ -35,7 +36,7 @@ class Verifying:
         verify_once: VerifyOnce,
         rechecks: Queue | None,
         clock: Clock,
-        emit: Emit,
+        meter: Meter,
         *,
         sample_keys: int,
         checks_max: int,
@@ -43,7 +44,7 @@ class Verifying:
         self._verify_once = verify_once
         self._rechecks = rechecks
         self._clock = clock
-        self._emit = emit
+        self._meter = meter
         self._sample_keys = sample_keys
         self._checks_max = checks_max
 
@@ -61,25 +62,24 @@ class Verifying:
             if not isinstance(exc, NotNow):
                 log.exception("verification has failed")
             told["not_checked"] = {described(exc): 1}
-            self._emit({"NotChecked": self._sample_keys})
+            self._meter.count(NOT_CHECKED, self._sample_keys)
         else:
             told |= {"keys": compared.keys, "findings": len(compared.findings), "not_checked": compared.not_checked}
-            tell_findings(self._emit, compared.findings)
+            tell_findings(self._meter, compared.findings)
             for place, keys in compared.compared.items():
-                self._emit({"KeysCompared": keys}, Place=place)
-            if compared.not_checked:
-                self._emit({"NotChecked": sum(compared.not_checked.values())})
+                self._meter.count(KEYS_COMPARED, keys, place)
+            self._meter.count(NOT_CHECKED, sum(compared.not_checked.values()))
         has_time = self._clock.now_ms() - began_at < RUN_MAX_S * 1000
         again = check + 1 < self._checks_max and has_time
         return {"check": check + 1, "began_at": began_at, "again": again, **told}
 
 
-def tell_findings(emit: Emit, findings: list[Finding]) -> None:
+def tell_findings(meter: Meter, findings: list[Finding]) -> None:
     """Findings by place and kind, and what became of them."""
     for (place, kind), count in Counter((finding.place, str(finding.kind)) for finding in findings).items():
-        emit({"Findings": count}, Place=place, Kind=kind)
+        meter.count(FINDINGS, count, place, kind)
     for repair, count in Counter(str(finding.repair) for finding in findings).items():
-        emit({"Repairs": count}, Repair=repair)
+        meter.count(REPAIRS, count, repair)
 
 
 def _state(event: object, now: int) -> tuple[int, int]:

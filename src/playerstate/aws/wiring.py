@@ -21,12 +21,14 @@ from playerstate.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
     from playerstate.backends.aws.bodies import Overflow
+    from playerstate.backends.aws.control import Control
     from playerstate.backends.aws.queue import SqsQueue
     from playerstate.ports.audit import Audit
     from playerstate.ports.cache import Cache
     from playerstate.ports.dead_letters import DeadLetters
     from playerstate.ports.findings import Findings
     from playerstate.ports.graph import Graph
+    from playerstate.ports.replication import Copies
     from playerstate.ports.store import Store
     from playerstate.stages.inquiry import Inquiry
     from playerstate.stages.project import Group
@@ -81,23 +83,25 @@ class Wiring:
         return DynamoStore(self.clients, self.environment.text(s.TABLE), self.region, lambda: self.regions)
 
     @cached_property
-    def control_table(self) -> str:
-        """The name of the control table."""
-        return self.environment.text(s.CONTROL_TABLE)
+    def control(self) -> Control:
+        """The table of everything that is small."""
+        from playerstate.backends.aws.control import Control
+
+        return Control(self.clients, self.environment.text(s.CONTROL_TABLE))
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
         """The dead letters."""
         from playerstate.backends.aws.dead_letters import DynamoDeadLetters
 
-        return DynamoDeadLetters(self.clients, self.control_table)
+        return DynamoDeadLetters(self.control)
 
     @cached_property
     def findings(self) -> Findings:
         """The findings."""
         from playerstate.backends.aws.findings import DynamoFindings
 
-        return DynamoFindings(self.clients, self.control_table)
+        return DynamoFindings(self.control)
 
     @cached_property
     def overflow(self) -> Overflow | None:
@@ -160,7 +164,13 @@ class Wiring:
         if store == "timestream":
             from playerstate.backends.aws.timestream import TimestreamAudit
 
-            return TimestreamAudit(self.clients, database)
+            if self.environment.text(s.AUDIT_KEEPS_ERASED) != "yes":
+                raise StartRefused(
+                    "Timestream for LiveAnalytics cannot erase a player's records: "
+                    f"say {s.AUDIT_KEEPS_ERASED.variable}=yes if they may stay there for as long as it keeps them"
+                )
+            table = self.environment.text(s.AUDIT_TABLE)
+            return TimestreamAudit(self.clients, database, table, keeps_what_is_erased=True)
         if store != "influxdb":
             raise StartRefused(f"The audit lies in `influxdb` or in `timestream`, not in {store!r}")
         from playerstate.aws.access import audit_token
@@ -176,7 +186,22 @@ class Wiring:
         from playerstate.stages.verify import Verified
 
         nowhere = NoPositions()
-        return Verified(self.store, nowhere, nowhere, self.cache, self.graph, self.audit)
+        copies = self.copies
+        return Verified(self.store, nowhere, nowhere, self.cache, self.graph, self.audit, lambda: copies)
+
+    @cached_property
+    def copies(self) -> list[Copies]:
+        """What other regions have of this region's rows."""
+        from playerstate.backends.aws.copies import DynamoCopies
+        from playerstate.backends.aws.store import DynamoStore
+
+        table = self.environment.text(s.TABLE)
+        replicas = self.environment.pairs(s.REPLICAS).items()
+        stores = {
+            region: DynamoStore(self.clients.in_region(aws_region), table, region, lambda: self.regions)
+            for region, aws_region in replicas
+        }
+        return [DynamoCopies(region, self.region, store) for region, store in stores.items()]
 
     def verify_once(self, *, stuck_after_s: float) -> VerifyOnce:
         """What verifies on demand; what lags is stale once it has been stuck for so long."""
@@ -187,14 +212,14 @@ class Wiring:
         from playerstate.stages.verify_once import VerifyOnce
         from playerstate.stages.walk import Walk
 
-        compared = self.verified
+        compared, recorded = self.verified, self.findings
 
         def begin(repair: bool) -> Inquiry:
             return Inquiry(
                 self.region,
                 Verify(self.schema, self.region, compared),
                 Repairs(self.schema, self.region, compared, self.clock),
-                self.findings if repair else None,
+                recorded if repair else None,
                 self.clock,
                 Suspicions(lambda _: stuck_after_s * 1000),
                 repairs_wanted=lambda: repair,

@@ -7,7 +7,7 @@ from typing import Any
 
 from playerstate.cli import console
 from playerstate.cost.bill import Bill
-from playerstate.cost.load import Capacity, Load
+from playerstate.cost.load import Assumptions, Capacity, Load
 from playerstate.cost.plain import plain_bill
 from playerstate.cost.prices import Prices
 from playerstate.cost.system import system_bill
@@ -55,6 +55,7 @@ def describe_cost(estimate: Estimate) -> dict[str, Any]:
         "region": estimate.prices.about.region,
         "prices_as_of": estimate.prices.about.as_of,
         "load": asdict(estimate.load),
+        "assumptions": asdict(Assumptions()),
         "total_usd_month": _rounded(bill.usd),
         "by_service": {name: _rounded(usd) for name, usd in bill.by_service.items()},
         "by_coalescing": {f"{degree:g}": _rounded(other.usd) for degree, other in estimate.bills.items()},

@@ -11,7 +11,7 @@ from typing import Annotated
 import click
 import typer
 
-from playerstate.cli import console, dead_letters, region, schema
+from playerstate.cli import aws, console, dead_letters, region, schema
 from playerstate.cli.backup import backup
 from playerstate.cli.bench import bench
 from playerstate.cli.chaos import chaos
@@ -101,6 +101,7 @@ app.command()(restore)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(region.app, name="region")
 app.add_typer(schema.app, name="schema")
+app.add_typer(aws.app, name="aws")
 app.command()(settings)
 app.command()(version)
 

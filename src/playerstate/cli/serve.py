@@ -34,7 +34,11 @@ def serve(
     ] = None,
     cache_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="A Valkey to use (redis://, rediss://, unix://) instead of one of its own."),
+        typer.Option(
+            metavar="URL",
+            help="A Valkey to use (redis://, rediss://, unix://), or a cluster (redis+cluster://, rediss+cluster://), "
+            "instead of one of its own.",
+        ),
     ] = None,
     metrics_port: Annotated[
         int | None,

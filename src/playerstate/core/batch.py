@@ -2,7 +2,7 @@
 
 Rows that one update changes together are one group; so are rows that share an update with a row of the group.
 Updates of one row become one write of it. A group is closed, and a new one begun on what it leaves, when a row would
-have to remember more causes than one write may, or when the group would span more rows than one transaction may.
+have to remember more causes than one write may, or when the group would span more rows or bytes than a transaction may.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from playerstate.core.check import ROWS_MAX
-from playerstate.core.fitting import judge_within_size
+from playerstate.core.fitting import GROUP_BYTES_MAX, judge_within_size
 from playerstate.core.model import Key, Outcome, Update
 from playerstate.core.replica import Replica, Write
 
@@ -105,7 +105,11 @@ class Batch:
             return group
         touched = list(dict.fromkeys([self._open[replica] for replica in replicas if replica in self._open]))
         spanned = set(replicas).union(*[group.replicas for group in touched])
-        if len(spanned) > ROWS_MAX or any(replica.full for replica in replicas):
+        if (
+            len(spanned) > ROWS_MAX
+            or any(replica.full for replica in replicas)
+            or sum([replica.bytes_bound for replica in spanned]) > GROUP_BYTES_MAX
+        ):
             for group in touched:
                 self._close(group)
             touched = []

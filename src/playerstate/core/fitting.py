@@ -1,13 +1,14 @@
 """Judging within the size that a row may have.
 
-A row that an update would make larger than `ROW_BYTES_MAX` refuses it. A refusal must be remembered too, and for that a
-row may grow to `FULL_ROW_BYTES_MAX`. Beyond that it forgets: first what it knows of single updates (`producers.plain`);
-and if that is not enough, producers that are new to it are turned away, as they are where there are too many.
+A row that an update would make larger than `ROW_BYTES_MAX` refuses it; so does an update of rows that are larger
+together than one transaction may write, `GROUP_BYTES_MAX`. A refusal must be remembered too, and for that a row may
+grow to `FULL_ROW_BYTES_MAX`. Beyond that it forgets: first what it knows of single updates (`producers.plain`); and if
+that is not enough, producers that are new to it are turned away, as they are where there are too many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
@@ -15,12 +16,15 @@ from playerstate.core import producers
 from playerstate.core.erasure import erase
 from playerstate.core.judgement import judge, settle, turn_away
 from playerstate.core.model import ERASE, Outcome, Reason, Status, Update
-from playerstate.core.replica import Replica
+from playerstate.core.replica import Replica, Snapshot
 
 ROW_BYTES_MAX = 393_216
 """A row's largest size: under DynamoDB's 400 KB an item, with its keys and with what a full row says of refusals."""
 
 FULL_ROW_BYTES_MAX = ROW_BYTES_MAX + 4096
+
+GROUP_BYTES_MAX = 3_500_000
+"""How large rows may be together that one transaction writes: under DynamoDB's 4 MB."""
 
 
 def judge_within_size(
@@ -35,7 +39,8 @@ def judge_within_size(
         return erase(update, accepted_at, replicas[0])
     more, rewrites = _growth(update, bytes_max)
     near = [replica for replica in replicas if replica.bytes_at_most(more, rewrites=rewrites) > ROW_BYTES_MAX]
-    if not near:
+    heavy = len(replicas) > 1 and _together(replicas) > GROUP_BYTES_MAX
+    if not near and not heavy:
         return judge(update, accepted_at, replicas)
     before = {replica: replica.snapshot() for replica in replicas}
     bytes_before = {replica: replica.bytes_without_causes(written_at) for replica in near}
@@ -43,7 +48,7 @@ def judge_within_size(
     if all(
         replica.next_step == before[replica].next_step or _fits(replica, outcome, bytes_before[replica], written_at)
         for replica in near
-    ):
+    ) and not (heavy and _written(before, written_at) > GROUP_BYTES_MAX):
         return outcome
     for replica, snapshot in before.items():
         replica.restore(snapshot)
@@ -52,6 +57,15 @@ def judge_within_size(
     if outcome.status is Status.APPLIED:
         outcome = Outcome(Status.REFUSED, Reason.ROW_TOO_LARGE)
     return _refuse(update, accepted_at, replicas[0], outcome, written_at)
+
+
+def _together(replicas: Sequence[Replica]) -> int:
+    return sum([replica.bytes_bound for replica in dict.fromkeys(replicas)])
+
+
+def _written(before: Mapping[Replica, Snapshot], written_at: int) -> int:
+    """The size of the rows that have taken a step, which are written together."""
+    return sum([r.measure(written_at) for r, snapshot in before.items() if r.next_step != snapshot.next_step])
 
 
 def _fits(replica: Replica, outcome: Outcome, bytes_before: int, written_at: int) -> bool:

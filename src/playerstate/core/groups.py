@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from playerstate.core.model import Stage
 from playerstate.core.schema import KeySpec, Schema
 
 
@@ -25,6 +26,10 @@ class Wants(StrEnum):
         if self is Wants.EDGES:
             return spec.edge is not None
         return self is Wants.EVERYTHING or spec.published
+
+
+CONSUMER_GROUPS: Mapping[Stage, Wants] = {"link": Wants.EDGES, "audit": Wants.EVERYTHING}
+"""The consumer groups that there always are, by the name of the stage that is fed."""
 
 
 class KeyClass(NamedTuple):

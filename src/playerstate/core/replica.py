@@ -144,6 +144,11 @@ class Replica:
         self._grown += more + CAUSE_BYTES_MAX + (self._grown if rewrites else 0)
         return self._grown
 
+    @property
+    def bytes_bound(self) -> int:
+        """A bound on the row's encoded size as it is now."""
+        return self._grown
+
     def measure(self, written_at: int) -> int:
         """The row's encoded size as it is now, which is the bound from here on."""
         self._grown = len(encode_row(self._row(written_at, self.because)))

@@ -63,14 +63,15 @@ class Assumptions:
     by zlib). What a call waits for services, and all other figures, are estimated. 1,769 MB are one processor.
     """
 
-    apply: Worker = Worker(batch=250, memory_mb=1769, call_ms=30, input_ms=0.06)
+    apply: Worker = Worker(batch=250, memory_mb=1769, call_ms=50, input_ms=0.06)
     project: Worker = Worker(batch=250, memory_mb=1769, call_ms=30, input_ms=0.05)
-    link: Worker = Worker(batch=100, memory_mb=512, call_ms=100, input_ms=1.0)
+    link: Worker = Worker(batch=100, memory_mb=512, call_ms=20, input_ms=8.0)
     audit: Worker = Worker(batch=100, memory_mb=512, call_ms=20, input_ms=0.1)
     recheck: Worker = Worker(batch=250, memory_mb=512, call_ms=10, input_ms=0.1)
     verify: Worker = Worker(batch=300, memory_mb=512, call_ms=500, input_ms=2.0)
-    write_ms: float = 0.26
-    """What the client of DynamoDB works on a write."""
+    write_ms: float = 0.05
+    """What the client of DynamoDB works on a write, of which 25 go in a call."""
+
     conditions_failed_share: float = 0.005
     """Writes whose condition fails; each costs its units, and is made again."""
 

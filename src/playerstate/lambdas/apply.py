@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from playerstate.aws import settings as s
 from playerstate.aws.applying import Applying
-from playerstate.aws.emitting import Emit
 from playerstate.aws.handler import Handler
+from playerstate.aws.meter import Meter
 from playerstate.aws.wiring import Wiring
 from playerstate.stages.apply import Apply
 from playerstate.stages.deliveries import NoteDeliveries
 
 
-def make(wiring: Wiring, emit: Emit) -> Applying:
+def make(wiring: Wiring, meter: Meter) -> Applying:
     """Wire the function."""
     clock = wiring.clock
     apply = Apply(
@@ -23,7 +23,7 @@ def make(wiring: Wiring, emit: Emit) -> Applying:
         retired=lambda: wiring.retired,
         note=NoteDeliveries(wiring.region, wiring.queue(s.AUDIT_QUEUE_URL), clock),
     )
-    return Applying(apply, wiring.dead_letters, clock, emit)
+    return Applying(apply, wiring.dead_letters, clock, meter)
 
 
 handler = Handler("apply", make)

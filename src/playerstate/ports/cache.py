@@ -29,7 +29,8 @@ class CachedPlayer(NamedTuple):
 
 
 class Cache(Protocol):
-    """Views by player and key. It may lose anything at any time, a whole player at once, and never a part of one.
+    """Views by player and key. It may lose anything at any time, a whole player at once, and never a part of one; but
+    where a replica takes over, the last moments before it may be lost of any player.
 
     - **Never backwards**: a view is written only over one that its vector covers, atomically per player.
     - Values and versions are opaque to it but for comparing versions.

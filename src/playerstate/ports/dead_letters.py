@@ -17,8 +17,15 @@ class DeadLetters(Protocol):
     under the id of one that has gone: a message that a stage has failed on again.
     """
 
-    def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters, all or none."""
+    def put(self, letters: Sequence[DeadLetter]) -> int:
+        """Keep letters, all or none; how many of them were not there."""
+        ...
+
+    def mark(self) -> int:
+        """A number that has grown by one for every letter that was put and was not there. Cheap enough for every batch.
+
+        So whoever remembers what there is, and adds what it puts itself, sees that others have put letters.
+        """
         ...
 
     def list(self, *, after: str = "", limit: int = 100, where: LetterFilter = EVERY) -> list[DeadLetter]:

@@ -18,7 +18,10 @@ class Sender(Protocol):
     """Where messages are sent to: a queue, or a topic that hands each to the queues of the groups that want it."""
 
     def send(self, bodies: Sequence[bytes], *, delay_s: float = 0.0) -> None:
-        """Send messages, all or none, or else raise `OutcomeUnknown`; only a queue delays them."""
+        """Send messages, all or none; where only some were sent, or that cannot be told, it raises `OutcomeUnknown`.
+
+        Only a queue delays them.
+        """
         ...
 
 
@@ -32,7 +35,7 @@ class Queue(Sender, Protocol):
     """
 
     def send(self, bodies: Sequence[bytes], *, delay_s: float = 0.0) -> None:
-        """Put messages on the queue, all or none; they become visible after `delay_s` (15 minutes at most)."""
+        """Put messages on the queue; they become visible after `delay_s` (15 minutes at most)."""
         ...
 
     def receive(self, limit: int, *, visibility_s: float) -> list[Message]:

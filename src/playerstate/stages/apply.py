@@ -211,6 +211,7 @@ class Apply:
         items: list[Item] = []
         letters: list[DeadLetter] = []
         dead: set[Identity] = set()
+        self._put_aside.refresh()
         some_put_aside, repeats = not self._put_aside.empty, 0
         now = self._clock.now_ms()
         for record in records:

@@ -16,7 +16,7 @@ from playerstate.core.images import Images
 from playerstate.core.model import Key
 from playerstate.core.snapshots import Copy
 from playerstate.core.version_vector import parse_vector, total
-from playerstate.errors import NotNow
+from playerstate.errors import NotNow, NotOffered
 from playerstate.ports.audit import Audit
 from playerstate.stages.stored import StoredPlayer, value_of
 
@@ -93,7 +93,7 @@ class Blame:
         """What the history says that this region wrote as a version of a key; None if it does not say."""
         try:
             transitions = self._audit.history(*key, limit=HISTORY_SEARCHED_MAX)
-        except NotNow:
+        except (NotNow, NotOffered):
             return None
         found = [t.after for t in transitions if t.region == self._region and t.version == version]
         return bytes(found[0]) if found else None

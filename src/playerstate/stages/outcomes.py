@@ -10,6 +10,7 @@ from playerstate.core.producers import OWN_PRODUCER_PREFIX, recall
 from playerstate.core.row import join_rows
 from playerstate.core.schema import Schema
 from playerstate.core.types import DATA_TYPES
+from playerstate.errors import NotOffered
 from playerstate.ports.audit import Audit
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.store import Store
@@ -69,7 +70,11 @@ class Outcomes:
         return known if isinstance(known, Outcome) else None
 
     def _in_history(self, identity: Identity) -> Outcome | None:
-        for transition in self._audit.history(*identity[2:], limit=HISTORY_SEARCHED_MAX):
+        try:
+            transitions = self._audit.history(*identity[2:], limit=HISTORY_SEARCHED_MAX)
+        except NotOffered:  # this history is only written to
+            return None
+        for transition in transitions:
             for cause in transition.causes:
                 if (cause.producer, cause.sequence, cause.of) == (identity.producer, identity.sequence, None):
                     return Outcome(cause.status, cause.reason)

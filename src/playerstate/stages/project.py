@@ -75,6 +75,7 @@ class Projected(NamedTuple):
     views_written: int
     freshness_ms: list[int]
     left_alone: Collection[str] = ()
+    notices: int = 0
 
 
 class Project:
@@ -140,7 +141,7 @@ class Project:
             if messages:
                 queue.send(messages)
         ages = [visible_at - cause.accepted_at for notice in notices for cause in notice.because]
-        return Projected(views_written, ages, unknown)
+        return Projected(views_written, ages, unknown, len(notices))
 
     def handle_stored(self, names: Collection[str], after: Key | None, limit: int) -> Key | None:
         """Bring cache and queues up to the stored rows of some state keys, as if all had just been written.

@@ -19,12 +19,21 @@ class PutAside:
     """The dead letters, as the one stage has them that makes them of updates.
 
     The identities of all that are on record are kept in memory, as a filter: it may hold some that are forgotten, so
-    that what it knows is looked up.
+    that what it knows is looked up. Other processes may run the stage too, on other parts of the stream or, once a part
+    has moved, on one that was this one's: `refresh` takes in what they have put aside.
     """
 
     def __init__(self, dead_letters: DeadLetters) -> None:
         self._dead_letters = dead_letters
+        self._mark = dead_letters.mark()  # before the identities: what is put meanwhile is read again at worst
         self._known = set(dead_letters.identities())
+
+    def refresh(self) -> None:
+        """Read what is on record again, if others have put letters."""
+        mark = self._dead_letters.mark()
+        if mark != self._mark:
+            self._known = set(self._dead_letters.identities())
+            self._mark = mark
 
     def holds(self, identity: Identity) -> bool:
         """Whether an update was put aside."""
@@ -44,7 +53,7 @@ class PutAside:
         """Keep letters, but for those of places on the stream that have gone already."""
         new = [letter for letter in letters if not self._dead_letters.has_ended(letter)]
         if new:
-            self._dead_letters.put(new)
+            self._mark += self._dead_letters.put(new)
             tell_letters(new)
         self._known.update([letter.identity for letter in new if letter.identity])
         if len(self._known) > KNOWN_MAX:  # most of them must have been forgotten meanwhile

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
+from playerstate.aws.emitting import Emit, silent
+
 from aws.faults import Faults, FaultyClients, Function, Gate, Zombies
 from aws.polling.invocation import FunctionError, Handler, Outcome
 from aws.polling.queue_poller import QueuePoller
@@ -17,7 +19,6 @@ from aws.polling.stream_poller import StreamPoller
 from aws.runs.parts import FaultyPart
 from ministack import MiniStack
 from playerstate.aws import settings as s
-from playerstate.aws.emitting import Emit, silent
 from playerstate.aws.settings import Environment
 from playerstate.aws.trial import make_trial
 from playerstate.aws.wiring import Wiring

@@ -5,8 +5,9 @@
     too large -> compressed (zlib), base64
     still so  -> an object elsewhere, of which the message has the name
 
-The attribute `encoding` says which; text has none. A single notice may be large: it has a row's value before and after,
-each of up to some 390 KB. SQS alone would take 1 MiB by now, but SNS does not, and both carry the same messages.
+The attribute `encoding` says which; text has none. A single notice may be large, for it has a key's value before and
+after: that of a full row of 9,400 random ids has 730 KB, and 535 KB compressed. SQS alone would take 1 MiB by now, but
+SNS does not, and both carry the same messages.
 """
 
 from __future__ import annotations
@@ -71,13 +72,14 @@ def pack(bodies: Sequence[bytes], attributes: Mapping[str, str], overflow: Overf
     return [_packed(body, attributes, overflow, f"$[{index}]") for index, body in enumerate(bodies)]
 
 
-def unpack(text: str, attributes: Mapping[str, Any], overflow: Overflow | None) -> bytes:
-    """The body that was packed. Raises `NotNow` where it lies elsewhere and cannot be had now.
+def unpack(text: str, encoding: str, overflow: Overflow | None) -> bytes:
+    """The body that was packed, by its text and its attribute `encoding`, empty where it has none.
+
+    Raises `NotNow` where it lies elsewhere and cannot be had now.
 
     What cannot be read, because nobody here has packed it, comes as it is: whoever takes the message will see that it
     is none.
     """
-    encoding = attributes.get(ENCODING, {}).get("StringValue", Encoding.TEXT)
     as_it_is = text.encode()
     try:
         match encoding:

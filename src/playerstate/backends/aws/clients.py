@@ -58,6 +58,12 @@ class Clients:
             self._session = botocore.session.Session()
         return self._session
 
+    def in_region(self, region: str) -> Clients:
+        """Clients of another region, with the same credentials."""
+        return Clients(
+            region, endpoint_url=self._endpoint_url, wait=self._wait, random=self._random, **self._credentials
+        )
+
     def of(self, service: str) -> Any:
         """The client of a service such as `dynamodb`."""
         client = self._clients.get(service)

@@ -16,11 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from playerstate.backends.aws.clients import Clients
-from playerstate.backends.aws.errors import THROTTLES
 from playerstate.backends.aws.rows import BODY, PLACE, PLAYER, VERSION, item_key, place
+from playerstate.backends.aws.transactions import BUSY, FAILED, FAULT, cancelled_for
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
 from playerstate.errors import NotNow, OutcomeUnknown, PlayerStateError, SlowDown, Unavailable
@@ -35,10 +33,6 @@ ROUNDS_MAX = 8
 
 Rows = Mapping[tuple[Key, str], tuple[str, bytes]]
 """Version and body of rows, by key and region."""
-
-_FAILED = frozenset({"ConditionalCheckFailed", "DuplicateItem"})
-_BUSY = THROTTLES | {"TransactionConflict"}
-_FAULT = "InternalServerError"
 
 
 class _Try:
@@ -60,13 +54,13 @@ class _Try:
 
     def take(self, code: str) -> None:
         """Take in the code that DynamoDB has answered this group with."""
-        if code in _FAILED:
+        if code in FAILED:
             self.in_doubt = self.maybe
             self.written = None if self.maybe else False
-        elif code == _FAULT:
+        elif code == FAULT:
             self.fail(OutcomeUnknown(f"dynamodb: {code}"))
         else:
-            busy = code in _BUSY
+            busy = code in BUSY
             self.fail(SlowDown(f"dynamodb: {code}") if busy else Unavailable(f"dynamodb: {code}"), again=busy)
 
     def fail(self, error: PlayerStateError, *, again: bool = False) -> None:
@@ -128,7 +122,7 @@ class Commits:
         else:
             for done in [self._pool.submit(call) for call in calls]:
                 done.result()
-        doubtful = [one for one in wave if one.in_doubt]
+        doubtful = [one for one in wave if one.written is None and one.in_doubt]
         if doubtful:
             self._settle(doubtful)
 
@@ -161,9 +155,9 @@ class Commits:
         try:
             self._clients.write("dynamodb", "transact_write_items", TransactItems=items, ClientRequestToken=one.token)
         except (NotNow, OutcomeUnknown) as exc:
-            reasons = _cancellation_reasons(exc)
-            if reasons:
-                one.take(_weightiest(reasons))
+            code = cancelled_for(exc)
+            if code:
+                one.take(code)
             else:
                 one.fail(exc)
         else:
@@ -195,6 +189,7 @@ class Commits:
             rows = self._read([write for one in doubtful for write in one.writes])
         except NotNow as exc:
             for one in doubtful:
+                one.in_doubt = False  # until it is tried again, and fails again
                 one.fail(exc, again=True)
             return
         for one in doubtful:
@@ -232,17 +227,3 @@ def _batches(wave: Iterable[_Try]) -> Iterator[Sequence[_Try]]:
         size += more
     if batch:
         yield batch
-
-
-def _cancellation_reasons(error: PlayerStateError) -> list[str]:
-    """Why a transaction was cancelled, an answer an action; nothing if it was something else."""
-    cause = error.__cause__
-    found = cause.response.get("CancellationReasons", []) if isinstance(cause, ClientError) else []
-    return [code for code in [str(reason.get("Code", "None")) for reason in found] if code != "None"]
-
-
-def _weightiest(reasons: Sequence[str]) -> str:
-    """The reason that decides: a condition that failed will not hold again, anything else may pass or may not."""
-    failed = [code for code in reasons if code in _FAILED]
-    lasting = [code for code in reasons if code not in _BUSY and code != _FAULT]
-    return (failed or lasting or list(reasons))[0]

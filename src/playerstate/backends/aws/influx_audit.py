@@ -1,7 +1,7 @@
 """The audit log in InfluxDB, such as Amazon Timestream for InfluxDB.
 
-    transitions,slot=3fa2 player_id="anna",state_key="gold",kept=1i,epoch=0i,pieces=1i,before="0",after="1",body="{...}"
-    deliveries,slot=3fa2  player_id="anna",...,producer="game-1",sequence=7i,place="eu:12:0",epoch=0i,body="{...}"
+    transitions,slot=3fa2 player="9c..",state="b1..",kept=1i,epoch=0i,pieces=1i,before="0",after="1",body="{...}" time
+    deliveries,slot=3fa2  player="9c..",state="b1..",update="07..",place="eu:12:0",epoch=0i,pieces=1i,body="{...}" time
     erasures,shelf=9c     (see `influx_erasures`)
 
 InfluxDB keeps an index of all series that there are, so the player is no tag: a million players would be a million
@@ -29,13 +29,15 @@ from playerstate.backends.aws.influx_points import (
     entry_of,
     place_of,
     points,
+    update_name,
 )
-from playerstate.backends.aws.influx_text import NS_PER_MS, during, literal, slot
+from playerstate.backends.aws.influx_text import NS_PER_MS, TIME_MAX_NS, during, name, slot
 from playerstate.core.model import Delivery, Identity, Key, Transition
 from playerstate.errors import NotOffered
 from playerstate.ports.audit import DELIVERIES_PER_UPDATE_MAX, Trimmed
 from playerstate.ports.clock import Clock
 
+MS_PER_DAY = 86_400_000
 STATEMENTS_MAX = 50
 """How many points that lie apart are read at once."""
 BLANKED_AT_ONCE_MAX = 2_000
@@ -138,7 +140,7 @@ class InfluxAudit:
 
     def complete_since(self) -> int:
         """From which time on nothing was trimmed: as long ago as the retention says, though the log may be younger."""
-        return self._clock.now_ms() - self._retention_days * 86_400_000 if self._retention_days else 0
+        return self._clock.now_ms() - self._retention_days * MS_PER_DAY if self._retention_days else 0
 
     def close(self) -> None:
         """Close the connections."""
@@ -159,16 +161,17 @@ class InfluxAudit:
 
     def _blank(self, measurement: str, key: Key, epoch: int) -> int:
         """Take away what points of lower epochs say; how many those were."""
-        where = f"{_of(*key)} AND epoch < {epoch}"
-        blanked = 0
-        while True:  # what is blank is not of the player any more, so the next ones come first
-            select = f"SELECT epoch, pieces FROM {measurement} WHERE {where} LIMIT {BLANKED_AT_ONCE_MAX}"
-            (rows,) = self._server.query([select])
-            places = [Place(measurement, slot(key.player_id), row["time"], row["pieces"]) for row in rows]
+        until_ns, blanked = TIME_MAX_NS, 0
+        while True:
+            where = f"{_of(*key)} AND epoch < {epoch} AND {during(self._kept_since(None), None)} AND time < {until_ns}"
+            newest = f"ORDER BY time DESC LIMIT {BLANKED_AT_ONCE_MAX}"
+            (rows,) = self._server.query([f"SELECT epoch, pieces FROM {measurement} WHERE {where} {newest}"])
+            places = [Place(measurement, slot(key.player_id), row["time"], row["pieces"] or 1) for row in rows]
             self._server.write([blank(place) for place in places])
             blanked += len(places)
             if len(places) < BLANKED_AT_ONCE_MAX:
                 return blanked
+            until_ns = places[-1].at_ns
 
     def _newest(
         self,
@@ -179,18 +182,40 @@ class InfluxAudit:
         before: int | None,
         limit: int,
     ) -> list[Entry]:
-        """The latest of a time, at least so many, and all of the last one's millisecond."""
+        """The latest of a time, at least so many, and all of the last one's millisecond.
+
+        Points that are past the retention are not told of. A server has them until all of their week are past it, and
+        does not let them be blanked.
+        """
         limit = max(limit, 1)
-        select = f"SELECT epoch FROM {measurement} WHERE {_of(player_id, state_key)}"
+        since = self._kept_since(since)
+        found: list[Entry] = []
+        while True:
+            times = self._times(measurement, _of(player_id, state_key), since, before, limit)
+            whole = f"SELECT * FROM {measurement} WHERE {_of(player_id, state_key)}"
+            ranges = [f"{whole} AND time >= {first} AND time <= {last}" for first, last in _runs(times[::-1])]
+            rows = [row for rows in self._in_groups(ranges) for row in rows]
+            found += [entry for row in rows if (entry := entry_of(measurement, row)) is not None]
+            if len(times) < limit or len(found) >= limit:
+                return found
+            before = times[-1] // NS_PER_MS  # some were being written or blanked: the page is not full yet
+
+    def _kept_since(self, since: int | None) -> int | None:
+        """The later of a time and of that since when points are kept."""
+        if not self._retention_days:
+            return since
+        return self.complete_since() if since is None else max(self.complete_since(), since)
+
+    def _times(self, measurement: str, where: str, since: int | None, before: int | None, limit: int) -> list[int]:
+        """When the latest points are, the latest first: so many of them, and all of the last one's millisecond."""
+        select = f"SELECT epoch FROM {measurement} WHERE {where}"
         (rows,) = self._server.query([f"{select} AND {during(since, before)} ORDER BY time DESC LIMIT {limit}"])
-        times = [row["time"] for row in rows]
+        times: list[int] = [row["time"] for row in rows]
         if len(times) >= limit:
-            last = times[-1]
-            (rows,) = self._server.query([f"{select} AND time >= {last // NS_PER_MS * NS_PER_MS} AND time < {last}"])
+            last, begin = times[-1], times[-1] // NS_PER_MS * NS_PER_MS
+            (rows,) = self._server.query([f"{select} AND time >= {begin} AND time < {last} ORDER BY time DESC"])
             times += [row["time"] for row in rows]
-        whole = f"SELECT * FROM {measurement} WHERE {_of(player_id, state_key)}"
-        ranges = [f"{whole} AND time >= {first} AND time <= {last}" for first, last in _runs(sorted(times))]
-        return [entry_of(measurement, row) for rows in self._in_groups(ranges) for row in rows]
+        return times
 
     def _in_groups(self, statements: Sequence[str]) -> Iterator[list[Row]]:
         for begin in range(0, len(statements), STATEMENTS_MAX):
@@ -203,14 +228,14 @@ def _key(entry: Entry) -> Key:
 
 def _of(player_id: str, state_key: str | None = None) -> str:
     """The condition that a point is a player's, or a key's."""
-    where = f"slot = '{slot(player_id)}' AND player_id = {literal(player_id)}"
-    return where if state_key is None else f"{where} AND state_key = {literal(state_key)}"
+    where = f"slot = '{slot(player_id)}' AND player = '{name(player_id)}'"
+    return where if state_key is None else f"{where} AND state = '{name(state_key)}'"
 
 
 def _select_places(update: Identity) -> str:
-    where = f"{_of(update.player_id, update.state_key)} AND producer = {literal(update.producer)}"
-    limit = f"LIMIT {DELIVERIES_PER_UPDATE_MAX}"
-    return f"SELECT place FROM {DELIVERIES} WHERE {where} AND sequence = {update.sequence} {limit}"
+    is_of_it = f"update = '{update_name(update.producer, update.sequence)}'"
+    where = f"{_of(update.player_id, update.state_key)} AND {is_of_it}"
+    return f"SELECT place FROM {DELIVERIES} WHERE {where} LIMIT {DELIVERIES_PER_UPDATE_MAX}"
 
 
 def _runs(times: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from playerstate.backends.aws.influx_http import InfluxServer
-from playerstate.backends.aws.influx_text import NS_PER_MS, TIME_MIN_NS, digest, literal
+from playerstate.backends.aws.influx_text import NS_PER_MS, TIME_MIN_NS, digest, time_ns
 from playerstate.core.model import Key
 from playerstate.errors import Unavailable
 from playerstate.ports.clock import Clock
@@ -58,8 +58,9 @@ class Erasures:
         for begin in range(0, len(suspects), STATEMENTS_MAX):
             asked = suspects[begin : begin + STATEMENTS_MAX]
             for key, rows in zip(asked, self._server.query([_select(key) for key in asked]), strict=True):
-                if rows:
-                    marks[key] = max(Mark(row["epoch"], bool(row["done"])) for row in rows)
+                whole = [Mark(row["epoch"], bool(row["done"])) for row in rows if None not in row.values()]
+                if whole:  # a mark is seen in parts while it is written
+                    marks[key] = max(whole)
         return marks
 
     def mark(self, epochs: Mapping[Key, int], *, done: bool) -> None:
@@ -112,11 +113,9 @@ def _name(key: Key) -> str:
 
 
 def _select(key: Key) -> str:
-    return f"SELECT epoch, done FROM erasures WHERE shelf = '{_shelf(key)}' AND erased = {literal(_name(key))}"
+    return f"SELECT epoch, done FROM erasures WHERE shelf = '{_shelf(key)}' AND erased = '{_name(key)}'"
 
 
 def _line(key: Key, mark: Mark, at_ms: int) -> str:
-    name = _name(key)
-    at_ns = at_ms * NS_PER_MS + int(name, 16) % NS_PER_MS
-    fields = f'erased="{name}",bit={_bit(key)}i,epoch={mark.epoch}i,done={int(mark.done)}i'
-    return f"erasures,shelf={_shelf(key)} {fields} {at_ns}"
+    fields = f'erased="{_name(key)}",bit={_bit(key)}i,epoch={mark.epoch}i,done={int(mark.done)}i'
+    return f"erasures,shelf={_shelf(key)} {fields} {time_ns(at_ms, *key)}"

@@ -26,6 +26,7 @@ CONNECT_TIMEOUT_S = 2.0
 WRITE_TIMEOUT_S = 10.0
 QUERY_TIMEOUT_S = 30.0
 CONNECTIONS_MAX = 32
+NOT_LET_IN = (401, 403)
 TRIES_MAX = 5
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.05, 2.0
 REQUEST_BYTES_MAX = 4_000_000
@@ -70,14 +71,14 @@ class InfluxServer:
         database: str,
         *,
         retention_policy: str = "",
-        token: str = "",
+        token: Callable[[bool], str] | None = None,
         user: str = "",
         password: str = "",
         ca_file: str | None = None,
         wait: Callable[[float], None] = time.sleep,
         random: Random | None = None,
     ) -> None:
-        """Take a token, or a user and a password."""
+        """Take what gives the token, or a user and a password; it is asked with True if the last one was refused."""
         self._url = url.rstrip("/")
         self._wait = wait
         self._random = random or Random()  # noqa: S311 - jitter
@@ -85,10 +86,9 @@ class InfluxServer:
         self._write_url = f"{self._url}/write?{urlencode({**named, 'precision': 'ns'})}"
         self._query_url = f"{self._url}/query?{urlencode({**named, 'epoch': 'ns'})}"
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-        if token:
-            self._headers["Authorization"] = f"Token {token}"
-        elif user:
-            self._headers |= urllib3.make_headers(basic_auth=f"{user}:{password}")
+        self._token = token
+        if token is None and user:
+            self._headers["Authorization"] = urllib3.make_headers(basic_auth=f"{user}:{password}")["authorization"]
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS_MAX, retries=False, ca_certs=ca_file)
 
     def write(self, lines: Sequence[str]) -> None:
@@ -123,8 +123,11 @@ class InfluxServer:
         """A call, made again a bounded number of times if it may go otherwise in a moment."""
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s)
         tries = 0
+        refused = False
         while True:
             cause: HTTPError | None = None
+            if self._token is not None and (token := self._token(refused)):
+                headers = {**headers, "Authorization": f"Token {token}"}
             try:
                 answer = self._pool.request("POST", url, body=body, headers=headers, timeout=timeout, redirect=False)
             except HTTPError as exc:
@@ -133,6 +136,8 @@ class InfluxServer:
                 if answer.status in (200, 204) or (answer.status in (400, 422) and TOO_OLD in answer.data):
                     return answer.data
                 error, passes = _refusal(what, answer.status)
+                if answer.status in NOT_LET_IN and self._token is not None and not refused:
+                    refused = passes = True  # it may have been changed since it was read
             tries += 1
             if not passes or tries == TRIES_MAX:
                 raise error from cause
@@ -146,7 +151,7 @@ def _nobody(what: str, error: HTTPError) -> NotNow:
 def _refusal(what: str, status: int) -> tuple[NotNow, bool]:
     """What a status comes to, and whether it may pass. The text with it is not repeated: it quotes what was sent."""
     text = f"InfluxDB {what}: {status}"
-    if status in (401, 403):
+    if status in NOT_LET_IN:
         return AuthenticationFailed(text), False
     if status in (429, 503):
         return SlowDown(text), True

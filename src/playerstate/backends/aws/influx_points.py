@@ -17,7 +17,7 @@ import msgspec
 from msgspec import structs
 
 from playerstate.backends.aws.influx_http import Row
-from playerstate.backends.aws.influx_text import field, slot, time_ns
+from playerstate.backends.aws.influx_text import field, name, next_time_ns, slot, time_ns
 from playerstate.core.history import at
 from playerstate.core.model import Delivery, Transition
 from playerstate.errors import InvariantViolated
@@ -53,15 +53,15 @@ class Point(NamedTuple):
 
 def points(entries: Iterable[Entry]) -> list[Point]:
     """The points of entries, of each once."""
-    names: dict[tuple[str, int], tuple[str, ...]] = {}
+    taken: dict[tuple[str, int], tuple[str, ...]] = {}
     made: list[Point] = []
     for entry in entries:
-        name = _identity(entry)
-        where, at_ns = slot(entry.player_id), time_ns(at(entry), *name)
-        while names.get((where, at_ns), name) != name:
-            at_ns += 1
-        if (where, at_ns) not in names:
-            names[where, at_ns] = name
+        identity = _identity(entry)
+        where, at_ns = slot(entry.player_id), time_ns(at(entry), *identity)
+        while taken.get((where, at_ns), identity) != identity:
+            at_ns = next_time_ns(at_ns)
+        if (where, at_ns) not in taken:
+            taken[where, at_ns] = identity
             made.append(
                 _transition(entry, where, at_ns) if isinstance(entry, Transition) else _delivery(entry, where, at_ns)
             )
@@ -70,28 +70,39 @@ def points(entries: Iterable[Entry]) -> list[Point]:
 
 def blank(place: Place) -> str:
     """The line that takes all that a point says, and leaves only that there was one."""
+    texts = ["player", "state", "body"]
     if place.measurement == TRANSITIONS:
-        texts, numbers = ["player_id", "state_key", "before", "after", "body"], "kept=0i,epoch=0i"
-    else:
-        texts, numbers = ["player_id", "state_key", "producer", "place", "body"], "sequence=0i,epoch=0i"
-    texts += [f"{name}_{n}" for name in ("before", "after", "body") for n in range(1, place.pieces)]
-    return _line(place, ",".join([f'{name}=""' for name in texts]), numbers)
+        texts += ["before", "after"]
+        texts += [f"{text}_{n}" for text in ("before", "after", "body") for n in range(1, place.pieces)]
+        return _line(place, *[f'{text}=""' for text in texts], "kept=0i,epoch=0i")
+    return _line(place, *[f'{text}=""' for text in [*texts, "update", "place"]], "epoch=0i")
 
 
-def entry_of(measurement: str, row: Row) -> Entry:
-    """What a point says. Raises `InvariantViolated` if nobody can have written it."""
+def entry_of(measurement: str, row: Row) -> Entry | None:
+    """What a point says; None if only a part of it is there: a server shows points while they are written, or blanked.
+
+    Raises `InvariantViolated` if nobody can have written it.
+    """
+    texts = {text: _joined(row, text) for text in ("body", "before", "after") if text in row}
+    if not all(texts.values()):
+        return None
     try:
         if measurement == DELIVERIES:
-            return _decode_delivery(_joined(row, "body"))
-        values = {name: msgspec.Raw(_joined(row, name).encode()) for name in ("before", "after")}
-        return structs.replace(_decode_transition(_joined(row, "body")), **values)
-    except (msgspec.DecodeError, TypeError) as exc:
+            return _decode_delivery(texts["body"])
+        values = {text: msgspec.Raw(texts[text].encode()) for text in ("before", "after")}
+        return structs.replace(_decode_transition(texts["body"]), **values)
+    except (msgspec.DecodeError, KeyError) as exc:
         raise InvariantViolated(f"{measurement} has a point in InfluxDB that cannot be read") from exc
 
 
 def place_of(delivery: Delivery) -> str:
     """Where on its region's stream a delivery was."""
     return f"{delivery.region}:{delivery.position}:{delivery.index}"
+
+
+def update_name(producer: str, sequence: int) -> str:
+    """What stands for an update of a key."""
+    return name(producer, str(sequence))
 
 
 def _identity(entry: Entry) -> tuple[str, ...]:
@@ -108,36 +119,35 @@ def _transition(one: Transition, where: str, at_ns: int) -> Point:
     }
     pieces = max(map(len, texts.values())) // TEXT_CHARACTERS_MAX + 1
     place = Place(TRANSITIONS, where, at_ns, pieces)
-    names = f"player_id={field(one.player_id)},state_key={field(one.state_key)}"
     numbers = f"kept=1i,epoch={one.epoch}i,pieces={pieces}i"
-    return Point(place, one, _line(place, names, numbers, *[_cut(name, text) for name, text in texts.items()]))
+    return Point(place, one, _line(place, _names(one), numbers, *[_cut(text, texts[text]) for text in texts]))
 
 
 def _delivery(one: Delivery, where: str, at_ns: int) -> Point:
     place = Place(DELIVERIES, where, at_ns, 1)
-    names = f"player_id={field(one.player_id)},state_key={field(one.state_key)}"
-    numbers = f"sequence={one.sequence}i,epoch={one.epoch}i,pieces=1i"
-    update = f"producer={field(one.producer)},place={field(place_of(one))}"
-    return Point(place, one, _line(place, names, numbers, update, f"body={field(_encode(one).decode())}"))
+    update = f'update="{update_name(one.producer, one.sequence)}",place={field(place_of(one))}'
+    body = f"body={field(_encode(one).decode())}"
+    return Point(place, one, _line(place, _names(one), f"epoch={one.epoch}i,pieces=1i", update, body))
+
+
+def _names(one: Entry) -> str:
+    return f'player="{name(one.player_id)}",state="{name(one.state_key)}"'
 
 
 def _line(place: Place, *fields: str) -> str:
     return f"{place.measurement},slot={place.slot} {','.join(fields)} {place.at_ns}"
 
 
-def _cut(name: str, text: str) -> str:
+def _cut(called: str, text: str) -> str:
     """A text's fields: `before`, and if it is long `before_1` and so on."""
     if len(text) < TEXT_CHARACTERS_MAX:
-        return f"{name}={field(text)}"
+        return f"{called}={field(text)}"
     cuts = [text[begin : begin + TEXT_CHARACTERS_MAX] for begin in range(0, len(text), TEXT_CHARACTERS_MAX)]
-    return ",".join([f"{name}{f'_{n}' if n else ''}={field(cut)}" for n, cut in enumerate(cuts)])
+    return ",".join([f"{called}{f'_{n}' if n else ''}={field(cut)}" for n, cut in enumerate(cuts)])
 
 
-def _joined(row: Row, name: str) -> str:
-    """What `_cut` has cut."""
-    text = str(row[name])
-    n = 1
-    while (cut := row.get(f"{name}_{n}")) is not None:
-        text += str(cut)
-        n += 1
-    return text
+def _joined(row: Row, called: str) -> str:
+    """What `_cut` has cut; empty if a part is missing."""
+    cuts = [row[called]]
+    cuts += [cut for n in range(1, row["pieces"] or 1) if (cut := row.get(f"{called}_{n}")) is not None]
+    return "".join(cuts) if all(cuts) else ""

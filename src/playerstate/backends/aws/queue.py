@@ -112,7 +112,8 @@ class SqsQueue:
     def _message(self, found: dict[str, Any]) -> Message | None:
         """The message, or None where its body cannot be had now: then it comes again."""
         try:
-            body = unpack(found["Body"], found.get("MessageAttributes", {}), self._overflow)
+            encoding = found.get("MessageAttributes", {}).get(ENCODING, {}).get("StringValue", "")
+            body = unpack(found["Body"], encoding, self._overflow)
         except NotNow as exc:
             log.warning("a large message cannot be fetched", error=str(exc))
             return None

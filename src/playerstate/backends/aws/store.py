@@ -12,15 +12,11 @@ from typing import Any
 
 from playerstate.backends.aws.clients import Clients
 from playerstate.backends.aws.commits import Commits, Rows
+from playerstate.backends.aws.items import get_items
 from playerstate.backends.aws.rows import BEYOND_REGIONS, BODY, PLACE, PLAYER, VERSION, item_key, key_of
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
-from playerstate.errors import Unavailable
 
-KEYS_MAX = 100
-"""What DynamoDB takes in a call."""
-
-ROUNDS_MAX = 8
 CALLS_AT_ONCE_MAX = 4
 PLACES_MAX = 8
 """At how many places of the table a sample is drawn."""
@@ -52,7 +48,7 @@ class DynamoStore:
         loaded: dict[Key, dict[str, bytes]] = {key: {} for key in keys}
         regions = {self._region, *self._regions()}
         wanted = [item_key(key, region) for key in loaded for region in regions]
-        for item in self._get(wanted, _KEYS_AND_BODY):
+        for item in get_items(self._clients, self._table, wanted, attributes=_KEYS_AND_BODY, pool=self._pool):
             key, region = key_of(item)
             loaded[key][region] = item[BODY]["B"]
         return loaded
@@ -134,31 +130,8 @@ class DynamoStore:
     def _rows(self, writes: Sequence[Write]) -> Rows:
         """The rows of writes as they are."""
         wanted = [item_key(write.key, write.region) for write in writes]
-        return {key_of(item): (item[VERSION]["S"], item[BODY]["B"]) for item in self._get(wanted, None)}
-
-    def _get(self, wanted: Sequence[dict[str, Any]], attributes: str | None) -> list[dict[str, Any]]:
-        """The items of these keys that are there, consistently, in any order."""
-        request: dict[str, Any] = {"ConsistentRead": True}
-        if attributes:
-            request["ProjectionExpression"] = attributes
-        requests = [{"Keys": wanted[n : n + KEYS_MAX], **request} for n in range(0, len(wanted), KEYS_MAX)]
-        if len(requests) == 1:
-            return self._get_some(requests[0])
-        return [item for items in self._pool.map(self._get_some, requests) for item in items]
-
-    def _get_some(self, request: dict[str, Any]) -> list[dict[str, Any]]:
-        """The items of at most `KEYS_MAX` keys; what DynamoDB does not get to is asked for again."""
-        items: list[dict[str, Any]] = []
-        for tries in range(ROUNDS_MAX):
-            if tries:
-                self._clients.pause(tries)
-            page = self._clients.read("dynamodb", "batch_get_item", RequestItems={self._table: request})
-            items += page["Responses"].get(self._table, ())
-            left = page.get("UnprocessedKeys", {}).get(self._table)
-            if not left:
-                return items
-            request = {**request, "Keys": left["Keys"]}
-        raise Unavailable("dynamodb batch_get_item: some keys are not processed")
+        found = get_items(self._clients, self._table, wanted, pool=self._pool)
+        return {key_of(item): (item[VERSION]["S"], item[BODY]["B"]) for item in found}
 
 
 def _somewhere(random: Random) -> dict[str, Any]:

@@ -1,18 +1,19 @@
 """The graph's queries, in openCypher: one file a query, whose header says what it takes and gives back.
 
-They keep to the part of the language that Ladybug (embedded) and Amazon Neptune share. What each needs beside it:
+They keep to the part of the language that Ladybug (embedded) and Amazon Neptune share; `docs/adding-a-backend.md` lists
+what that leaves out. What each needs beside it:
 
 - **Tables.** Ladybug wants every kind of vertex and label of edges declared, with a primary key (`ladybug/tables.py`).
-  Neptune wants nothing, and does not keep `id` unique: two writers that make one vertex at once may make two.
+  Neptune wants nothing, and keeps only its own ids of vertices unique, `~id`.
 - **Transactions.** `sync` runs several of these queries in one transaction of Ladybug's. Neptune's HTTPS endpoint takes
-  one query a transaction, so comparing and setting a total has to be one query there, or go over Bolt.
+  one query a transaction, so comparing and setting a total, and syncing the edges, is one query there.
 - **Batches.** Ladybug looks up single vertices by key, also under UNWIND if each stands in a MATCH of its own, but
   answers "UNWIND, then one hop" by reading the whole edge table. So a hop starts at one vertex, given as a parameter.
-  For Neptune, where every query is a round trip, the same patterns want an UNWIND before them.
+  For Neptune, where every query is a round trip, the same patterns have an UNWIND before them.
 - **Filters.** A condition on the far end of a hop makes Ladybug read that end's whole table first; behind a WITH it is
   applied to what the hop found. Neptune takes both alike.
-- **Left out**, because they differ: indexes into lists (from 1, from 0), `type()`, `label()`, `EXISTS { }`, shortest
-  paths; and empty lists as parameters, to which Ladybug can give no type.
+
+So Neptune has queries of its own, in `neptune/`, and shares `keys` and `players`.
 
 Labels and kinds cannot be parameters in openCypher: the files have `LABEL` and `KIND` in their places. Everything else
 is a parameter.

@@ -8,17 +8,17 @@ such a vertex has no edges, and a crash leaves edges and total as they were befo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from playerstate.backends.cypher import PLAYER, key_of, query, synced_id
+from playerstate.backends.cypher.batches import newest, parts
 from playerstate.backends.ladybug.database import Database
 from playerstate.backends.ladybug.tables import declare_tables
 from playerstate.core.model import Key
 from playerstate.core.schema import Edge, Schema
 from playerstate.core.snapshots import Led, PlayerEdges
-from playerstate.errors import InvariantViolated
 from playerstate.ports.graph import EdgesOfKey
 
 BUFFER_POOL_BYTES = 128 * 1024 * 1024
@@ -58,15 +58,8 @@ class LadybugGraph:
 
     def sync(self, batch: Sequence[EdgesOfKey]) -> int:
         """Make the graph's edges of each key equal to those given; returns how many keys were behind."""
-        newest: dict[Key, EdgesOfKey] = {}
-        for edges in batch:
-            if edges.edge not in self._edges:
-                raise InvariantViolated(
-                    f"{edges.key.state_key} makes edges that the schema does not declare: {edges.edge}"
-                )
-            if edges.key not in newest or newest[edges.key].total < edges.total:
-                newest[edges.key] = edges
-        return sum(self._sync(part) for part in _parts(newest.values()))
+        given = newest(batch, self._edges)
+        return sum(self._sync(part) for part in parts(given, TRANSACTION_EDGES_MAX))
 
     def edges(self, key: Key) -> tuple[int, list[str]]:
         """The total that the graph has of a key, and the key's targets, sorted."""
@@ -210,16 +203,3 @@ class LadybugGraph:
             for vertex, ends in found.items():
                 ends.update(end for (end,) in self._database.run(text, {"id": vertex}))
         return found
-
-
-def _parts(batch: Iterable[EdgesOfKey]) -> Iterator[list[EdgesOfKey]]:
-    part: list[EdgesOfKey] = []
-    size = 0
-    for edges in batch:
-        if part and size + len(edges.targets) > TRANSACTION_EDGES_MAX:
-            yield part
-            part, size = [], 0
-        part.append(edges)
-        size += len(edges.targets)
-    if part:
-        yield part

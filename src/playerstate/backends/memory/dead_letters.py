@@ -21,14 +21,23 @@ class MemoryDeadLetters:
         self._letters: dict[str, DeadLetter] = {}
         self._gone: dict[int, tuple[GoneLetter, bytes]] = {}
         self._number = 0
+        self._put = 0
         self._forgotten: dict[str, int] = {}
 
-    def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters, all or none."""
+    def put(self, letters: Sequence[DeadLetter]) -> int:
+        """Keep letters, all or none; how many of them were not there."""
         found = list(letters)  # taken before anything is kept: the source may fail half-way
         with self._lock:
+            before = len(self._letters)
             for letter in found:
                 self._letters.setdefault(letter.letter_id, letter)
+            new = len(self._letters) - before
+            self._put += new
+            return new
+
+    def mark(self) -> int:
+        """How many letters were ever put."""
+        return self._put
 
     def list(self, *, after: str = "", limit: int = 100, where: LetterFilter = EVERY) -> list[DeadLetter]:
         """The next letters in the order of their ids."""

@@ -20,8 +20,8 @@ _decode_ending = msgspec.msgpack.Decoder(Ending).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 _PUT = (
-    "INSERT INTO letters (letter_id, stage, at, code, player_id, identity, letter) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    "INSERT INTO letters (letter_id, stage, at, code, player_id, identity, letter) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 "
+    "WHERE NOT EXISTS (SELECT 1 FROM letters WHERE letter_id = ?1)"  # a conflict would use up a place
 )
 _RECORD = (
     "INSERT INTO gone (letter_id, stage, at, code, player_id, identity, fingerprint, ended_at, ending) "
@@ -46,11 +46,16 @@ class SqliteDeadLetters:
     def __init__(self, path: Path) -> None:
         self._database = Database(path, "dead_letters")
 
-    def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters, all or none."""
+    def put(self, letters: Sequence[DeadLetter]) -> int:
+        """Keep letters, all or none; how many of them were not there."""
         rows = [_row(letter) for letter in letters]
         with self._database.transaction() as connection:
-            connection.executemany(_PUT, rows)
+            return max(connection.executemany(_PUT, rows).rowcount, 0)
+
+    def mark(self) -> int:
+        """The place of the last letter that was put: places have no gaps, and are never used again."""
+        rows = self._database.read("SELECT seq FROM sqlite_sequence WHERE name = 'letters'")
+        return int(rows[0][0]) if rows else 0
 
     def list(self, *, after: str = "", limit: int = 100, where: LetterFilter = EVERY) -> list[DeadLetter]:
         """The next letters in the order of their ids."""

@@ -1,4 +1,4 @@
-"""The hot cache on a Valkey or Redis server, or a service that speaks its protocol.
+"""The hot cache on a Valkey or Redis server, on a cluster of them, or on a service that speaks their protocol.
 
 One hash a player, `player:{<id>}`, has the value of a key as plain JSON in the field `<state_key>` and its
 version in `<state_key>#v`; the field `#complete` says that it holds every key of the player. `lua/views.lua`
@@ -8,25 +8,25 @@ says the rest.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from msgspec import Raw
 
 from playerstate.backends.valkey import scripts
-from playerstate.backends.valkey.connections import Argument, Connections, WrongType
+from playerstate.backends.valkey.batches import batches, places_by_name
+from playerstate.backends.valkey.cluster import SCHEMES, ClusterConnections
+from playerstate.backends.valkey.connections import Argument, Connections
+from playerstate.backends.valkey.credentials import Credentials
 from playerstate.backends.valkey.scripts import Script
+from playerstate.backends.valkey.translated import WrongType
 from playerstate.backends.valkey.watch import watch
 from playerstate.core.model import Key, View
 from playerstate.core.snapshots import Entry, Inspected
 from playerstate.errors import StartRefused
 from playerstate.ports.cache import CachedPlayer, Put
-
-BATCH_VIEWS_MAX = 500
-BATCH_BYTES_MAX = 4_000_000
-"""What one script takes at once: while it runs, nobody else is served."""
 
 SCAN_COUNT = 1000
 LOOKED_AT_ONCE = 500
@@ -38,22 +38,28 @@ _UNWRITTEN = Raw(b"null")
 MARKER_KEY = "playerstate:marker"
 """Under which a cache says whose it is."""
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 
 class ValkeyCache:
-    """A `Cache` on one server, which may hold other things too: only players are touched.
+    """A `Cache` on one server or one cluster, which may hold other things too: only players are touched.
 
-    A time-out is `Unavailable` even where views may have been written: offering them again changes nothing.
+    A time-out is `Unavailable` even where views may have been written: offering them again changes nothing. Where a
+    replica takes over, the last moments before it may be lost: views are then older than they were.
     """
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections | ClusterConnections) -> None:
         self._connections = connections
 
     @classmethod
-    def open(cls, url: str) -> ValkeyCache:
-        """The cache at a `redis://`, `rediss://` or `unix://` URL. Nothing is connected yet."""
-        return cls(Connections(url))
+    def open(cls, url: str, *, credentials: Credentials | None = None) -> ValkeyCache:
+        """The cache at a `redis://`, `rediss://` or `unix://` URL, or of a cluster at one with `redis+cluster://` or
+        `rediss+cluster://`. `credentials` take the place of the URL's user and password. Nothing is connected yet.
+        """
+        clustered = url.partition("://")[0] in SCHEMES
+        return cls((ClusterConnections if clustered else Connections)(url, credentials=credentials))
 
     def close(self) -> None:
         """End the connections."""
@@ -68,8 +74,7 @@ class ValkeyCache:
 
     def put(self, views: Sequence[View]) -> list[Put]:
         """Offer views; the answer to each, in their order."""
-        answers = b"".join(self._write(scripts.PUT, batch) for batch in batches(views))
-        return [_PUTS[letter] for letter in answers]
+        return [_PUTS[letter] for batch in batches(views) for letter in self._write(scripts.PUT, batch)]
 
     def replace(self, views: Sequence[View]) -> None:
         """Write views whatever the cache holds."""
@@ -88,16 +93,20 @@ class ValkeyCache:
         for start in range(0, len(keys), LOOKED_AT_ONCE):
             some = keys[start : start + LOOKED_AT_ONCE]
             names = [f"player:{{{player_id}}}" for player_id, _ in some]
-            answers = self._run(scripts.VERSIONS, names, *[key.state_key for key in some])
+            answers = self._answers(scripts.VERSIONS, names, [key.state_key for key in some])
             found += [None if answer is None else answer.decode("utf-8", "replace") for answer in answers]
         return found
 
     def inspect(self, player_ids: Sequence[str]) -> list[Inspected]:
         """Everything that is there of each player, as it lies there."""
-        return [self._inspect(player_id) for player_id in player_ids]
+        found: list[Inspected] = []
+        for start in range(0, len(player_ids), LOOKED_AT_ONCE):
+            names = [hash_of(player_id) for player_id in player_ids[start : start + LOOKED_AT_ONCE]]
+            found += map(self._inspected, self._call_each([("HGETALL", name) for name in names]))
+        return found
 
-    def _inspect(self, player_id: str) -> Inspected:
-        flat: list[bytes] = self._call("HGETALL", hash_of(player_id))
+    @staticmethod
+    def _inspected(flat: list[bytes]) -> Inspected:
         fields = {_text(name): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
         complete = fields.pop("#complete", None) is not None
         fields.pop("#fill", None)
@@ -149,55 +158,79 @@ class ValkeyCache:
 
     def players(self, cursor: str, limit: int) -> tuple[list[str], str]:
         """Some of the players that the cache holds something of, and the cursor to go on with."""
-        names, cursor = self._scan(cursor, limit)
+        names, cursor = self._connections.scan(cursor, limit)
         return [_player_of(name) for name in names], cursor
 
     def sample(self, limit: int, random: Random) -> list[str]:
         """Players at random, drawn by the server."""
-        drawn = [self._connections.call("RANDOMKEY") for _ in range(limit)]
+        drawn = self._connections.draw(limit, random)
         return [_player_of(name) for name in drawn if name and name.startswith(b"player:{") and name.endswith(b"}")]
 
     def clear(self) -> None:
         """Forget every player that is there now."""
         cursor = ""
         while True:
-            names, cursor = self._scan(cursor, SCAN_COUNT)
+            names, cursor = self._connections.scan(cursor, SCAN_COUNT)
             if names:
-                self._connections.call("UNLINK", *names)
+                self._connections.unlink(names)
             if not cursor:
                 return
 
-    def _write(self, script: Script, views: Sequence[View]) -> bytes:
-        hashes = [f"player:{{{view.player_id}}}" for view in views]
-        written: bytes = self._run(script, hashes, *_triples(views))
-        return written
+    def _write(self, script: Script, views: Sequence[View]) -> Sequence[int]:
+        """A letter a view."""
+        return self._answers(script, [f"player:{{{view.player_id}}}" for view in views], _triples(views))
+
+    def _answers(self, script: Script, names: Sequence[str], arguments: Sequence[Argument]) -> Sequence[Any]:
+        """The answers of a script that takes hashes, with as many arguments for each, and gives an answer for each.
+
+        On a cluster a script is given one player at a time: it may take one slot's, but while a slot is on its way
+        from one node to another, keys of it may be on both, and none of them would serve two.
+        """
+        if self._connections.takes_any_slots:
+            return self._run(script, names, *arguments)
+        each = len(arguments) // max(1, len(names))
+        places = places_by_name(names)
+        runs = [
+            (len(some), *[name] * len(some), *[one for at in some for one in arguments[each * at : each * (at + 1)]])
+            for name, some in places.items()
+        ]
+        answers: list[Any] = [None] * len(names)
+        for some, reply in zip(places.values(), self._run_each(script, list(places), runs), strict=True):
+            for place, answer in zip(some, reply, strict=True):
+                answers[place] = answer
+        return answers
 
     def _call(self, command: str, name: str, *arguments: Argument) -> Any:
         """A command on a player's hash."""
-        try:
-            return self._connections.call(command, name, *arguments)
-        except WrongType:
-            self._forget_what_is_no_hash([name])
-            return self._connections.call(command, name, *arguments)
+        return self._on_hashes([name], lambda: self._connections.call(command, name, *arguments))
+
+    def _call_each(self, commands: Sequence[tuple[str, str]]) -> list[Any]:
+        """Commands on players' hashes."""
+        return self._on_hashes([name for _, name in commands], lambda: self._connections.call_each(commands))
 
     def _run(self, script: Script, names: Sequence[str], *arguments: Argument) -> Any:
-        """A script on players' hashes."""
+        """A script on players' hashes, of which a cluster takes one player's."""
+        return self._on_hashes(names, lambda: self._connections.run(script, len(names), *names, *arguments))
+
+    def _run_each(self, script: Script, names: Sequence[str], runs: Sequence[Sequence[Argument]]) -> list[Any]:
+        """Runs of a script, on the hashes of those names altogether."""
+        return self._on_hashes(names, lambda: self._connections.run_each(script, runs))
+
+    def _on_hashes(self, names: Sequence[str], ask: Callable[[], T]) -> T:
         try:
-            return self._connections.run(script, len(names), *names, *arguments)
+            return ask()
         except WrongType:
             self._forget_what_is_no_hash(names)
-            return self._connections.run(script, len(names), *names, *arguments)
+            return ask()
 
     def _forget_what_is_no_hash(self, names: Sequence[str]) -> None:
         """Somebody else has put it there, and it would hold up everything. A player that is not cached is a miss."""
-        for name in dict.fromkeys(names):
-            if self._connections.call("TYPE", name) not in (b"hash", b"none"):
+        unique = list(dict.fromkeys(names))
+        kinds = self._connections.call_each([("TYPE", name) for name in unique])
+        for name, kind in zip(unique, kinds, strict=True):
+            if kind not in (b"hash", b"none"):
                 self._connections.call("UNLINK", name)
                 log.error("the cache held something that is no player's hash; it was deleted")
-
-    def _scan(self, cursor: str, count: int) -> tuple[list[bytes], str]:
-        after, names = self._connections.call("SCAN", cursor or "0", "MATCH", "player:{*}", "COUNT", count)
-        return names, "" if after == b"0" else after.decode()
 
 
 def hash_of(player_id: str) -> str:
@@ -222,23 +255,6 @@ def _text(data: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def batches(views: Sequence[View]) -> list[Sequence[View]]:
-    """Views in their order, in groups that one script takes at once. A view above the limit goes alone."""
-    sizes = [len(view.value) for view in views]
-    if 0 < len(views) <= BATCH_VIEWS_MAX and sum(sizes) <= BATCH_BYTES_MAX:
-        return [views]
-    groups: list[Sequence[View]] = []
-    begin, total = 0, 0
-    for at, size in enumerate(sizes):
-        if at > begin and (at - begin == BATCH_VIEWS_MAX or total + size > BATCH_BYTES_MAX):
-            groups.append(views[begin:at])
-            begin, total = at, 0
-        total += size
-    if begin < len(views):
-        groups.append(views[begin:])
-    return groups
 
 
 def _triples(views: Sequence[View]) -> list[Argument]:

@@ -8,20 +8,17 @@ from time import monotonic
 import msgspec
 import redis
 
+from playerstate.backends.valkey.cluster import ClusterConnections
 from playerstate.backends.valkey.connections import ANSWER_TIMEOUT_S, Connection, Connections
 from playerstate.core.model import View
 from playerstate.errors import Unavailable
 
 
-def watch(connections: Connections, player_id: str, channel: str, timeout_s: float) -> Iterator[View | None]:
+def watch(
+    connections: Connections | ClusterConnections, player_id: str, channel: str, timeout_s: float
+) -> Iterator[View | None]:
     """Views of a player, and None whenever `timeout_s` passes without one. Listens once this has returned."""
-    try:
-        connection = connections.open()
-        connection.send_command("SSUBSCRIBE", channel)
-        connection.read_response()
-    except (redis.RedisError, OSError) as exc:
-        raise Unavailable(f"The cache cannot be watched: {exc}") from exc
-    views = _views(connection, player_id, timeout_s)
+    views = _views(connections.subscribe(channel), player_id, timeout_s)
     next(views)  # a generator that was begun gives the connection back however it ends
     return views
 
@@ -44,6 +41,8 @@ def _listen(connection: Connection, player_id: str, timeout_s: float) -> Iterato
         if connection.can_read(timeout=max(0.0, deadline - monotonic())):
             kind, *_, content = connection.read_response()
             heard_at, asked = monotonic(), False
+            if kind == b"sunsubscribe":  # nobody has asked for it: the server gives the slot away
+                raise redis.ConnectionError("the player has moved to another node of the cluster")
             if kind != b"smessage":
                 continue
             yield parse_message(player_id, content)
