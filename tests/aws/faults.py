@@ -67,16 +67,29 @@ class Faults:
         self._seed = seed
         self._share = share
         self._calls: Counter[str] = Counter()
+        self._outages: Counter[str] = Counter()
         self._counting = threading.Lock()
 
-    def at(self, name: str, *, mortal: bool) -> Fault | None:
-        """What goes wrong at the next call of a name; death only where somebody takes the process's place."""
+    def outage(self, service: str, calls: int) -> None:
+        """Have the next so many calls of a service go wrong, one after the other."""
+        self._outages[service] += calls
+
+    def at(self, name: str, *, mortal: bool, times: int = 1) -> Fault | None:
+        """What goes wrong at the next call of a name, `times` as likely as elsewhere.
+
+        Nobody dies but who is `mortal`: where somebody takes the process's place.
+        """
         with self._counting:
             self._calls[name] += 1
             random = Random(f"{self._seed} {name} {self._calls[name]}")
-            if not self.armed or random.random() >= self._share:
+            if not self.armed:
                 return None
-            fault = random.choice([fault for fault in Fault if mortal or fault not in DEATHS])
+            service = name.partition(" ")[0]
+            out = self._outages[service] > 0
+            self._outages[service] -= out
+            if not out and random.random() >= self._share * times:
+                return None
+            fault = random.choice([fault for fault in Fault if (mortal and not out) or fault not in DEATHS])
             self.seen[fault] += 1
             return fault
 
@@ -123,25 +136,30 @@ class Gate:
 class FaultyClients(Clients):
     """Clients of one process, at whose calls things go wrong; nothing waits between two tries."""
 
-    def __init__(self, clients: Clients, faults: Faults, *, gate: Gate | None = None, mortal: bool = False) -> None:
+    def __init__(
+        self, clients: Clients, faults: Faults, *, gate: Gate | None = None, mortal: bool = False, times: int = 1
+    ) -> None:
         super().__init__(clients.region, wait=lambda _: None, random=Random(0))
         self._real = clients
         self._faults = faults
         self._gate = gate or Gate()
         self._mortal = mortal
+        self._times = times
 
     def of(self, service: str) -> Any:
         """The client of a service."""
-        return _FaultyClient(service, self._real.of(service), self._faults, self._gate, self._mortal)
+        return _FaultyClient(service, self._real.of(service), self._gate, self._fault)
+
+    def _fault(self, name: str) -> Fault | None:
+        return self._faults.at(name, mortal=self._mortal, times=self._times)
 
 
 class _FaultyClient:
-    def __init__(self, service: str, client: Any, faults: Faults, gate: Gate, mortal: bool) -> None:
+    def __init__(self, service: str, client: Any, gate: Gate, fault_at: Callable[[str], Fault | None]) -> None:
         self._service = service
         self._client = client
-        self._faults = faults
         self._gate = gate
-        self._mortal = mortal
+        self._fault_at = fault_at
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         real = getattr(self._client, operation)
@@ -149,7 +167,7 @@ class _FaultyClient:
         def calling(**parameters: Any) -> Any:
             if not operation.startswith(READS):
                 self._gate.pass_through()
-            fault = self._faults.at(f"{self._service} {operation}", mortal=self._mortal)
+            fault = self._fault_at(f"{self._service} {operation}")
             return real(**parameters) if fault is None else self._failing(fault, operation, real, parameters)
 
         return calling
@@ -267,8 +285,8 @@ class Function:
     `build` starts an environment. What it does after it was taken for dead, it does beside a new one.
     """
 
-    ANSWER_LOST_SHARE = 0.03
-    ZOMBIE_SHARE = 0.04
+    ANSWER_LOST_SHARE = 0.05
+    ZOMBIE_SHARE = 0.08
     HELD_AFTER_MAX = 3
 
     def __init__(

@@ -31,7 +31,7 @@ class Always(Faults):
         super().__init__(0, 1.0)
         self.fault = fault
 
-    def at(self, name: str, *, mortal: bool) -> Fault | None:
+    def at(self, name: str, *, mortal: bool, times: int = 1) -> Fault | None:
         return self.fault if self.armed else None
 
 
@@ -85,7 +85,9 @@ def test_some_are_taken(ministack: MiniStack) -> None:
 
 
 def test_a_seed_says_what_goes_wrong() -> None:
-    """At which call of each name, whatever is called between; nobody dies who is not mortal; none if not armed."""
+    """At which call of each name, whatever is called between; nobody dies who is not mortal; none if not armed; an
+    outage is of one service, and ends.
+    """
 
     def run(seed: int, *, mortal: bool = True) -> list[Fault | None]:
         faults = Faults(seed, 0.3)
@@ -94,6 +96,11 @@ def test_a_seed_says_what_goes_wrong() -> None:
     assert run(1) == run(1) != run(2)
     assert set(run(1)) == {None, *Fault}
     assert not set(run(1, mortal=False)) & set(DEATHS)
+    faults = Faults(1, 0.0)
+    faults.outage("dynamodb", 2)
+    assert faults.at("sqs send_message", mortal=True) is None
+    fates = [faults.at("dynamodb put_item", mortal=True) for _ in range(3)]
+    assert [fate is None or fate in DEATHS for fate in fates] == [False, False, True]
     faults = Faults(1, 1.0)
     faults.armed = False
     assert faults.at("x", mortal=True) is None

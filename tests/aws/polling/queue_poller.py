@@ -13,7 +13,7 @@ from aws.polling.settings import MappingSettings
 from playerstate.backends.aws.clients import Clients
 from playerstate.ports.clock import Clock
 
-RECEIVED_AT_ONCE = 10
+AT_ONCE_MAX = 10
 
 
 class QueuePoller:
@@ -84,7 +84,7 @@ class QueuePoller:
                 "sqs",
                 "receive_message",
                 QueueUrl=self._queue_url,
-                MaxNumberOfMessages=min(RECEIVED_AT_ONCE, self._settings.batch_size_max - len(self._waiting)),
+                MaxNumberOfMessages=min(AT_ONCE_MAX, self._settings.batch_size_max - len(self._waiting)),
                 MessageSystemAttributeNames=["All"],
                 MessageAttributeNames=["All"],
                 WaitTimeSeconds=0,
@@ -103,13 +103,14 @@ class QueuePoller:
             failed = failed_of_queue(outcome.response, ids, reports=self._settings.reports_item_failures)
         else:
             failed = set(ids)
-        for record in batch:
-            if record["messageId"] in failed:
-                self._failed.append(record["receiptHandle"])
-            else:
-                self._clients.write(
-                    "sqs", "delete_message", QueueUrl=self._queue_url, ReceiptHandle=record["receiptHandle"]
-                )
+        self._failed += [record["receiptHandle"] for record in batch if record["messageId"] in failed]
+        self._delete([record["receiptHandle"] for record in batch if record["messageId"] not in failed])
+
+    def _delete(self, receipts: Sequence[str]) -> None:
+        for start in range(0, len(receipts), AT_ONCE_MAX):
+            some = enumerate(receipts[start : start + AT_ONCE_MAX])
+            entries = [{"Id": str(n), "ReceiptHandle": receipt} for n, receipt in some]
+            self._clients.write("sqs", "delete_message_batch", QueueUrl=self._queue_url, Entries=entries)
 
 
 def record_of(message: Mapping[str, Any], queue_arn: str, region: str) -> dict[str, Any]:

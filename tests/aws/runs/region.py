@@ -42,6 +42,8 @@ PROJECT = MappingSettings(batch_size_max=8, parallelization_factor=2, bisects_on
 QUEUE = MappingSettings(batch_size_max=10)
 RECEIVES_MAX = 1_000
 """A crash in the middle costs a message a delivery, and here there are many."""
+ACCEPT_TIMES = 6
+"""How much likelier things go wrong for accept, which tries five times before it gives up."""
 MAKERS: Mapping[str, Callable[[Wiring, Meter], Callable[[Any], Any]]] = {
     "apply": apply.make,
     "project": project.projecting,
@@ -124,7 +126,7 @@ class AwsRegion:
     def boot(self) -> None:
         """Start accept anew: nothing is left of what it had in memory."""
         self._boots += 1
-        stream = KinesisStream(FaultyClients(self._clients, self._faults), self.stream)
+        stream = KinesisStream(FaultyClients(self._clients, self._faults, times=ACCEPT_TIMES), self.stream)
         self.accept = Accept(self.schema, stream, self.clock, Lanes(f"{self.name}.{self._boots}", 1))
 
     def lose_cache(self) -> None:
@@ -170,7 +172,7 @@ class AwsRegion:
             wiring.schema, wiring.clock = self.schema, self.clock
 
             def part(name: str, *writes: str) -> Any:
-                return FaultyPart(getattr(self, name), f"{self.name} {name}", self._faults, gate, writes=writes)
+                return FaultyPart(getattr(self, name), name, self._faults, gate, writes=writes)
 
             wiring.cache = part("cache", "put", "replace")
             wiring.graph = part("graph", "sync")

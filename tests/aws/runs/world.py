@@ -23,9 +23,11 @@ from playerstate.simulation.traffic import GameServer
 from playerstate.simulation.world import KEYS, READERS, SCHEMA
 
 SERVERS = 4
-FAULTS_SHARE = 0.03
+FAULTS_SHARE = 0.08
 LAG_MS_MAX = 2_000
 TICK_MS_MAX = 40
+SERVICES = ("dynamodb", "kinesis", "sns", "sqs", "cache", "graph", "audit")
+OUTAGE_CALLS_MAX = 12
 AN_HOUR_MS = 3_600_000
 ROUNDS_MAX = 150
 
@@ -36,7 +38,13 @@ class World:
     """Regions on the emulator, game servers, and the ways of a global table between the regions."""
 
     def __init__(
-        self, seed: int, ministack: MiniStack, clients: Clients, cache_urls: Sequence[str], *, now_ms: int
+        self,
+        seed: int,
+        ministack: MiniStack,
+        clients: Clients,
+        cache_urls: Sequence[str],
+        *,
+        now_ms: int,
     ) -> None:
         self.random = random = Random(seed)
         self.faults = Faults(seed, FAULTS_SHARE)
@@ -59,15 +67,15 @@ class World:
         }
         self._clients = clients
         self._servers = [GameServer(f"server-{n}", random.choice(names), random) for n in range(SERVERS)]
-        self._acts = self._all_acts()
+        self.acts = self._all_acts()
 
     def step(self) -> None:
         """Let one thing happen."""
         self.clock.advance(self.random.randint(0, TICK_MS_MAX))
-        weights = [weight for _, weight in self._acts.values()]
-        (name,) = self.random.choices(list(self._acts), weights)
+        weights = [weight for _, weight in self.acts.values()]
+        (name,) = self.random.choices(list(self.acts), weights)
         region = self.random.choice(list(self.regions.values()))
-        if self._acts[name][0](region):
+        if self.acts[name][0](region):
             self.done[name] += 1
 
     def settle(self) -> History:
@@ -104,17 +112,18 @@ class World:
             "link": (stepping("link"), 25),
             "audit": (stepping("audit"), 35),
             "resolve": (stepping("resolve"), 40 if self.ways else 5),
-            "read": (self._read_some, 60),
+            "read": (self._read, 60),
             "carry": (self._carry, 120 if self.ways else 0),
             "cut, heal or slow down": (self._trouble, 15 if self.ways else 0),
             "repeat elsewhere": (self._repeat_elsewhere, 20 if self.ways else 0),
             "move a server": (self._move, 20 if self.ways else 0),
             "a zombie writes": (self._release, 25),
-            "lose the cache": (self._lose_cache, 4),
+            "lose the cache": (self._lose_cache, 5),
             "reshard": (self._reshard, 12),
-            "poll from the checkpoint": (self._restart, 12),
+            "poll from the checkpoint": (self._restart, 20),
             "messages reappear": (self._reappear, 25),
-            "restart accept": (AwsRegion.boot, 8),
+            "restart accept": (self._boot, 8),
+            "outage": (self._outage, 25),
         }
 
     def _send(self, region: AwsRegion) -> bool:
@@ -130,15 +139,14 @@ class World:
             self.history.sent.append(sent)
         return True
 
-    def _read_some(self, region: AwsRegion) -> bool:
-        for key in self.random.sample(KEYS, 3):
+    def _read(self, region: AwsRegion) -> bool:
+        for key in KEYS:
             read(self.history, region, key)
         return True
 
     def _read_all(self) -> None:
         for region in self.regions.values():
-            for key in KEYS:
-                read(self.history, region, key)
+            self._read(region)
 
     def _way(self, region: AwsRegion) -> Replicator:
         return self.random.choice([way for (source, _), way in self.ways.items() if source == region.name])
@@ -183,10 +191,14 @@ class World:
         return True
 
     def _lose_cache(self, region: AwsRegion) -> bool:
-        """Only while nobody holds an old view: coming late to an empty cache it would stay until it is verified."""
-        if self.zombies.waiting:
-            return False
+        """Once nobody holds an old view: coming late to an empty cache it would stay until it is verified."""
+        while self.zombies.waiting:
+            self.zombies.release()
         region.lose_cache()
+        return True
+
+    def _boot(self, region: AwsRegion) -> bool:
+        region.boot()
         return True
 
     def _reshard(self, region: AwsRegion) -> bool:
@@ -197,6 +209,11 @@ class World:
 
     def _restart(self, region: AwsRegion) -> bool:
         self.random.choice([region.apply, region.project]).restart()
+        return True
+
+    def _outage(self, _: AwsRegion) -> bool:
+        """A service answers nothing for some calls: longer than anybody tries, or not."""
+        self.faults.outage(self.random.choice(SERVICES), self.random.randint(1, OUTAGE_CALLS_MAX))
         return True
 
     def _reappear(self, region: AwsRegion) -> bool:
