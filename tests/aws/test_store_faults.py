@@ -26,7 +26,7 @@ from builders import KEY, REGION, write
 from conformance.suite import run_together
 from ministack import MiniStack
 from playerstate.backends.aws.clients import TRIES_MAX
-from playerstate.backends.aws.commits import CALL_BYTES_MAX, ROUNDS_MAX
+from playerstate.backends.aws.commits import CALL_BYTES_MAX, ROUNDS_MAX, TOGETHER_MAX
 from playerstate.backends.aws.store import DynamoStore
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
@@ -185,6 +185,58 @@ def test_reasons_of_a_cancelled_transaction(faulty: Faulty, codes: list[str], wr
     client.plan(TRANSACTION, failing(cancelled(*codes)))
     assert store.commit([GROUP]) == [written]
     assert len(client.sent(TRANSACTION)) == tries
+
+
+def pairs(count: int) -> list[list[Write]]:
+    """Groups of two rows, none of which share one."""
+    return [[write(Key(f"pair-{n}-{side}", "gold"), 1) for side in "ab"] for n in range(count)]
+
+
+def sizes(client: FaultyClient) -> list[int]:
+    """How many actions each transaction had so far."""
+    return [len(parameters["TransactItems"]) for parameters in client.sent(TRANSACTION)]
+
+
+def test_groups_go_together_as_far_as_a_transaction_takes_them(faulty: Faulty) -> None:
+    """By their number, and one call costs what one costs."""
+    store, client = faulty
+    groups = pairs(TOGETHER_MAX + 3)
+    assert store.commit(groups) == [True] * len(groups)
+    assert sorted(sizes(client)) == [6, 2 * TOGETHER_MAX]
+    written = [w for group in groups for w in group]
+    assert store.load([w.key for w in written]) == {w.key: {REGION: w.new} for w in written}
+
+
+def test_a_failed_condition_costs_the_others_one_more_call(faulty: Faulty) -> None:
+    """Groups are independent: those that went with one whose condition failed are written all the same."""
+    store, client = faulty
+    groups = pairs(4)
+    assert store.commit([[groups[1][0]]]) == [True]
+    assert store.commit(groups) == [True, False, True, True]
+    assert sizes(client) == [8, 6]
+    assert store.load([groups[1][1].key]) == {groups[1][1].key: {}}
+
+
+def test_what_is_busy_goes_on_alone(faulty: Faulty) -> None:
+    """So that it holds up nobody but itself."""
+    store, client = faulty
+    client.plan(TRANSACTION, failing(cancelled("None", "None", "TransactionConflict", "None", "None", "None")))
+    assert store.commit(pairs(3)) == [True] * 3
+    assert sorted(sizes(client)) == [2, 4, 6]
+
+
+@pytest.mark.parametrize("effect", [True, False], ids=["done", "not done"])
+def test_together_and_nobody_knows(faulty: Faulty, effect: bool) -> None:
+    """Each group is tried again by itself, and is known by what is there: written once, whatever happened before."""
+    store, client = faulty
+    groups = pairs(3)
+    client.plan(TRANSACTION, done_but(time_out()) if effect else failing(time_out()))
+    assert store.commit(groups) == [True] * 3
+    assert sizes(client) == [6, 2, 2, 2]
+    tokens = [parameters["ClientRequestToken"] for parameters in client.sent(TRANSACTION)]
+    assert len(set(tokens)) == 4
+    written = [w for group in groups for w in group]
+    assert store.load([w.key for w in written]) == {w.key: {REGION: w.new} for w in written}
 
 
 def test_transaction_that_cannot_be(faulty: Faulty) -> None:

@@ -1,11 +1,13 @@
 """Groups of writes of rows, tried on DynamoDB until each is written or has failed its condition.
 
     group of one row     a PartiQL statement, 25 of them a call    INSERT, or UPDATE ... WHERE version_vector = seen
-    group of many rows   a transaction of its own                  Put or Update on the same conditions
+    group of many rows   a transaction, with others in it          Put or Update on the same conditions
 
-Statements of a call are independent of one another. A try that may have had its effect (a time-out, a fault of the
-service) is repeated as it was: either its condition holds still, or somebody has written the row since it was read. If
-what is there then is exactly what was to be written, it was this try.
+Statements of a call are independent of one another. A transaction is all or nothing, so groups go together only as long
+as nothing is wrong with any: what a transaction was cancelled for goes on alone, and those that went with it once more.
+Every call costs more than what is in it, and nearly all transactions succeed. A try that may have had its effect (a
+time-out, a fault of the service) is repeated as it was: either its condition holds still, or somebody has written the
+row since it was read. If what is there then is exactly what was to be written, it was this try.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 
 from playerstate.backends.aws.clients import Clients
 from playerstate.backends.aws.rows import BODY, PLACE, PLAYER, VERSION, item_key, place
-from playerstate.backends.aws.transactions import BUSY, FAILED, FAULT, cancelled_for
+from playerstate.backends.aws.transactions import ACTIONS_MAX, BUSY, FAILED, FAULT, deciding, reasons_of
 from playerstate.core.model import Key
 from playerstate.core.replica import Write
 from playerstate.errors import NotNow, OutcomeUnknown, PlayerStateError, SlowDown, Unavailable
@@ -28,6 +30,12 @@ STATEMENTS_MAX = 25
 
 CALL_BYTES_MAX = 4 * 1024 * 1024
 """Of rows in a call of statements, but for one that is larger by itself."""
+
+TOGETHER_MAX = 20
+"""Groups in one transaction."""
+
+TRANSACTION_BYTES_MAX = 3_500_000
+"""Of rows in one transaction, but for a group that is larger by itself."""
 
 ROUNDS_MAX = 8
 
@@ -39,15 +47,16 @@ class _Try:
     """A group, and what has become of it: `written` is None until that is known.
 
     `maybe` says that an earlier try may have written it, `in_doubt` that its condition failed after such a one,
-    `error` why it is not done, and `again` whether a moment may change that.
+    `error` why it is not done, and `again` whether a moment may change that. One that is not done for a reason of its
+    own goes `alone`, and has then the `token` of its transaction.
     """
 
-    __slots__ = ("again", "error", "in_doubt", "maybe", "token", "writes", "written")
+    __slots__ = ("again", "alone", "error", "in_doubt", "maybe", "token", "writes", "written")
 
     def __init__(self, writes: Sequence[Write]) -> None:
         self.writes = writes
         self.written: bool | None = None if writes else True
-        self.maybe = self.in_doubt = False
+        self.maybe = self.in_doubt = self.alone = False
         self.again = True
         self.error: PlayerStateError | None = None
         self.token = ""
@@ -68,6 +77,11 @@ class _Try:
         unknown = isinstance(error, OutcomeUnknown)
         self.error, self.again = error, again or unknown
         self.maybe |= unknown
+        self.alone = True
+
+    def go_again(self) -> None:
+        """Take in that this try came to nothing because of others that went with it."""
+        self.error, self.again = Unavailable("dynamodb: a transaction was cancelled for another group"), True
 
 
 class Commits:
@@ -116,7 +130,7 @@ class Commits:
 
     def _try_once(self, wave: Sequence[_Try]) -> None:
         calls: list[Callable[[], None]] = [partial(self._execute, batch) for batch in _batches(wave)]
-        calls += [partial(self._transact, one) for one in wave if len(one.writes) > 1]
+        calls += [partial(self._transact, together) for together in _transactions(wave)]
         if len(calls) == 1:
             calls[0]()
         else:
@@ -148,20 +162,27 @@ class Commits:
             return {"Statement": self._insert, "Parameters": [who, where, {"S": version}, {"B": new}]}
         return {"Statement": self._update, "Parameters": [{"B": new}, {"S": version}, who, where, {"S": seen}]}
 
-    def _transact(self, one: _Try) -> None:
-        if not one.maybe:  # or else DynamoDB shall know that it has done this already
-            one.token = str(uuid.uuid4())
-        items = [self._action(write) for write in one.writes]
+    def _transact(self, together: Sequence[_Try]) -> None:
+        token = (together[0].token if len(together) == 1 else "") or str(uuid.uuid4())
+        items = [self._action(write) for one in together for write in one.writes]
         try:
-            self._clients.write("dynamodb", "transact_write_items", TransactItems=items, ClientRequestToken=one.token)
+            self._clients.write("dynamodb", "transact_write_items", TransactItems=items, ClientRequestToken=token)
         except (NotNow, OutcomeUnknown) as exc:
-            code = cancelled_for(exc)
-            if code:
-                one.take(code)
-            else:
-                one.fail(exc)
+            cancelled = reasons_of(exc)
+            reasons = iter(cancelled)
+            for one in together:
+                code = deciding([code for _, code in zip(one.writes, reasons, strict=False)])
+                if code:
+                    one.take(code)
+                elif cancelled:
+                    one.go_again()
+                else:
+                    one.fail(exc)
+                # with the same token DynamoDB knows that it has done this already; with others in it it was another
+                one.token = token if one.maybe and len(together) == 1 else ""
         else:
-            one.written = True
+            for one in together:
+                one.written = True
 
     def _action(self, write: Write) -> dict[str, Any]:
         where = item_key(write.key, write.region)
@@ -227,3 +248,27 @@ def _batches(wave: Iterable[_Try]) -> Iterator[Sequence[_Try]]:
         size += more
     if batch:
         yield batch
+
+
+def _transactions(wave: Iterable[_Try]) -> Iterator[Sequence[_Try]]:
+    """The groups of several rows, as many as go into a transaction together."""
+    together: list[_Try] = []
+    actions = size = 0
+    for one in wave:
+        if len(one.writes) < 2:
+            continue
+        if one.alone:
+            yield [one]
+            continue
+        more = sum([len(write.new) for write in one.writes])
+        if together and (
+            len(together) == TOGETHER_MAX
+            or actions + len(one.writes) > ACTIONS_MAX
+            or size + more > TRANSACTION_BYTES_MAX
+        ):
+            yield together
+            together, actions, size = [], 0, 0
+        together.append(one)
+        actions, size = actions + len(one.writes), size + more
+    if together:
+        yield together

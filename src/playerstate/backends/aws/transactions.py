@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from botocore.exceptions import ClientError
 
 from playerstate.backends.aws.errors import THROTTLES
@@ -25,10 +27,21 @@ def cancelled_for(error: PlayerStateError) -> str:
 
     A condition that failed will not hold again, so that it decides; what will not pass comes before what may.
     """
+    return deciding(reasons_of(error))
+
+
+def reasons_of(error: PlayerStateError) -> list[str]:
+    """The code of each of a cancelled transaction's actions, "None" for those that it was not cancelled for; empty if
+    that is not what the error says.
+    """
     cause = error.__cause__
     reasons = cause.response.get("CancellationReasons", []) if isinstance(cause, ClientError) else []
-    codes = [str(code) for reason in reasons if (code := reason.get("Code", "None")) != "None"]
-    return min(codes, key=_weight, default="")
+    return [str(reason.get("Code", "None")) for reason in reasons]
+
+
+def deciding(codes: Iterable[str]) -> str:
+    """The code that decides, of several actions' codes; "" if there is none."""
+    return min((code for code in codes if code != "None"), key=_weight, default="")
 
 
 def _weight(code: str) -> int:
