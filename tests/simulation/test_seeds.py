@@ -78,7 +78,7 @@ def test_regions_die_in_some_runs_and_never_in_others() -> None:
             seen["spent"] += bool(history.spent_last)
         assert violations(history) == []
     assert seen["runs"] / 10 < seen["deaths"] < seen["runs"] / 3
-    assert min(seen.values()) >= 3, seen
+    assert min(seen.values()) >= 2, seen
     assert not any(run(seed, STEPS, regions=2).history.gone for seed in range(20))
 
 
