@@ -35,6 +35,10 @@ class Told:
     def flush(self) -> None:
         """Nothing is held back."""
 
+    def counted_of(self, metric: AwsMetric) -> list[tuple[AwsMetric, tuple[str, ...]]]:
+        """What was counted of a metric, by dimensions."""
+        return [name for name in self.counted if name[0] is metric]
+
     def total(self, metric: AwsMetric, *dimensions: str) -> int:
         """How much was counted of a metric, with these dimensions or, without any, with all."""
         return sum(n for (one, of), n in self.counted.items() if one is metric and of[: len(dimensions)] == dimensions)
