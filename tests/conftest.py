@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from influx import Influx, skip_without_influxd
 from ministack import MiniStack, skip_without_ministack
+from playerstate.backends.valkey.server import ValkeyServer
 from valkey_cluster import Cluster, running_cluster
 
 if TYPE_CHECKING:
@@ -75,3 +76,12 @@ def neptune(neptune_server: NeptuneServer) -> NeptuneServer:
     """The stand-in, with nothing in it."""
     neptune_server.empty()
     return neptune_server
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Valkey server that all tests share: each clears it, or speaks of players of its own."""
+    server = ValkeyServer(tmp_path_factory.mktemp("valkey"), maxmemory_mb=64, marker="tests")
+    server.start()
+    yield server.url
+    server.stop()

@@ -36,7 +36,7 @@ class Driver:
         for shard in self._clients.read("kinesis", "list_shards", StreamName=stream_name)["Shards"]:
             start = {"StreamName": stream_name, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
             iterator = self._clients.read("kinesis", "get_shard_iterator", **start)["ShardIterator"]
-            self._start(name, lambda iterator=iterator: self._shard(name, "kinesis", iterator, _kinesis, handler))
+            self._start(name, lambda iterator=iterator: self._shard(name, "kinesis", iterator, kinesis_record, handler))
 
     def table(self, name: str, table: str, handler: Handler) -> None:
         """Drive a handler with the stream of a table."""
@@ -46,7 +46,7 @@ class Driver:
             start = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
             iterator = self._clients.read("dynamodbstreams", "get_shard_iterator", **start)["ShardIterator"]
             self._start(
-                name, lambda iterator=iterator: self._shard(name, "dynamodbstreams", iterator, _dynamodb, handler)
+                name, lambda iterator=iterator: self._shard(name, "dynamodbstreams", iterator, dynamodb_record, handler)
             )
 
     def queue(self, name: str, url: str, handler: Handler) -> None:
@@ -107,7 +107,7 @@ class Driver:
             if not messages:
                 self._stopped.wait(IDLE_S)
                 continue
-            failed = self._call(name, handler, [_message(message) for message in messages])
+            failed = self._call(name, handler, [sqs_message(message) for message in messages])
             for message in messages:
                 if message["MessageId"] not in failed:
                     self._clients.write("sqs", "delete_message", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
@@ -125,7 +125,8 @@ def _number(record: Mapping[str, Any]) -> str:
     return str(part.get("sequenceNumber") or part["SequenceNumber"])
 
 
-def _kinesis(record: Mapping[str, Any]) -> Mapping[str, Any]:
+def kinesis_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record of Kinesis, as Lambda hands it over."""
     return {
         "eventSource": "aws:kinesis",
         "kinesis": {
@@ -137,7 +138,8 @@ def _kinesis(record: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _dynamodb(record: Mapping[str, Any]) -> Mapping[str, Any]:
+def dynamodb_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record of a table's stream, as Lambda hands it over."""
     part = dict(record["dynamodb"])
     part["ApproximateCreationDateTime"] = part["ApproximateCreationDateTime"].timestamp()
     for name in {"Keys", "NewImage", "OldImage"}.intersection(part):
@@ -150,7 +152,8 @@ def _json(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return {kind: base64.b64encode(held).decode() if kind == "B" else held for kind, held in value.items()}
 
 
-def _message(message: Mapping[str, Any]) -> Mapping[str, Any]:
+def sqs_message(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A message of SQS, as Lambda hands it over."""
     attributes = message.get("MessageAttributes", {})
     return {
         "eventSource": "aws:sqs",

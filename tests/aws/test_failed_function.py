@@ -22,8 +22,9 @@ def object_of(payload: Any) -> bytes:
 
 
 def told(key: str = "2026/11/27/a+b") -> dict[str, Any]:
-    """S3's event about an object."""
-    return {"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "given-up"}, "object": {"key": key}}}]}
+    """The queue's event about what S3 has told it of an object."""
+    record = {"eventSource": "aws:s3", "s3": {"bucket": {"name": "given-up"}, "object": {"key": key}}}
+    return sqs_event([Message(f"about-{key}", json.dumps({"Records": [record]}).encode(), 1)])
 
 
 def failing(cloud: Cloud, objects: dict[str, bytes]) -> Failed:
@@ -67,10 +68,9 @@ def test_an_outage_has_the_event_come_again(monkeypatch: pytest.MonkeyPatch) -> 
         raise Unavailable("the cache is away")
 
     monkeypatch.setattr(cloud.cache, "put", away)
-    with pytest.raises(Unavailable):
-        failed(told("k"))
+    assert failed(told("k")) == {"batchItemFailures": [{"itemIdentifier": "about-k"}]}
     monkeypatch.undo()
-    failed(told("k"))
+    assert failed(told("k")) == {"batchItemFailures": []}
     assert cloud.value("ada", "gold") == 5
 
 
@@ -86,11 +86,22 @@ def test_an_outage_has_the_event_come_again(monkeypatch: pytest.MonkeyPatch) -> 
         object_of(sqs_event([Message("m", b"x", 1)])),
     ],
 )
-def test_other_objects_fail_the_call(body: bytes) -> None:
-    """Something that no mapping has written is seen, and nothing is done."""
+def test_other_objects_come_again_and_hold_up_nothing(body: bytes) -> None:
+    """Something that no mapping has written ends in the dead-letter queue; what stands beside it is taken in."""
     cloud = Cloud()
-    with pytest.raises(InvalidUpdate):
-        failing(cloud, {"k": body})(told("k"))
+    cloud.put_updates(add(5))
+    failed = failing(cloud, {"k": body, "good": object_of(kinesis_event(records(cloud)))})
+    both = {"Records": [*told("k")["Records"], *told("good")["Records"]]}
+    assert failed(both) == {"batchItemFailures": [{"itemIdentifier": "about-k"}]}
+    assert cloud.dead_letters.count() == 1
+
+
+def test_messages_of_s3_that_name_nothing() -> None:
+    """S3 tries a queue when it is told of it; what is no message of S3's comes again."""
+    failed = failing(Cloud(), {})
+    tried = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "given-up"}).encode()
+    assert failed(sqs_event([Message("m1", tried, 1)])) == {"batchItemFailures": []}
+    assert failed(sqs_event([Message("m1", b"hello", 1)])) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
 
 
 def test_an_object_that_is_gone_is_said() -> None:

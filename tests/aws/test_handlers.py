@@ -19,25 +19,26 @@ from playerstate.aws.settings import SETTINGS
 from playerstate.folder import starter_schema
 
 GIVEN = {
-    "apply": {"region", "schema", "table", "control_table", "audit_queue_url"},
+    "apply": {"region", "regions", "schema", "table", "control_table", "audit_queue_url"},
     "project": {
-        *("region", "schema", "table", "control_table", "topic_arn", "cache_url"),
+        *("region", "regions", "schema", "table", "control_table", "topic_arn", "cache_url"),
         *("resolve_queue_url", "recheck_queue_url"),
     },
     "link": {"schema", "control_table", "graph_url"},
     "audit": {"control_table", "audit_url"},
-    "resolve": {"region", "schema", "table", "control_table", "resolve_queue_url"},
+    "resolve": {"region", "regions", "schema", "table", "control_table", "resolve_queue_url"},
     "recheck": {
-        *("region", "schema", "table", "control_table", "cache_url", "graph_url", "audit_url"),
+        *("region", "regions", "schema", "table", "control_table", "cache_url", "graph_url", "audit_url"),
         *("recheck_queue_url", "project_function"),
     },
-    "verify": {"region", "schema", "table", "control_table", "cache_url", "graph_url", "audit_url"},
-    "failed": {"region", "schema", "table", "control_table", "topic_arn", "cache_url"},
+    "verify": {"region", "regions", "schema", "table", "control_table", "cache_url", "graph_url", "audit_url"},
+    "failed": {"region", "regions", "schema", "table", "control_table", "topic_arn", "cache_url"},
 }
 """What each function has to be given; everything else it asks for has a default."""
 
 VALUES = {
     "region": "us-east-1",
+    "regions": "us-east-1",
     "table": "rows",
     "audit_queue_url": "http://127.0.0.1:9/queue/audit",
     "resolve_queue_url": "http://127.0.0.1:9/queue/resolve",
@@ -166,7 +167,7 @@ def test_a_function_begins_with_what_it_uses(name: str, environment: dict[str, s
     missing = needed[len(name) % len(needed)]  # one of them a function: a process takes a while to begin
     began = begin(name, {key: environment[key] for key in GIVEN[name]}, missing, ministack)
     assert next(setting.variable for setting in SETTINGS if setting.name == missing) in began.without
-    assert not began.refused or "is not one that this function is for" in began.refused
+    assert not began.refused or "wrong_event" in began.refused
     assert began.stages == STAGES[name]
     allowed = PACKAGES | (CACHE if name in WITH_CACHE else set())
     ours = {package for package in began.packages if is_installed(package)}

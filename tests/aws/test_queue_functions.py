@@ -10,7 +10,7 @@ import pytest
 
 from aws.cloud import Cloud, Told
 from aws.envelopes import sqs_event
-from playerstate.aws.consuming import Consuming, body_of
+from playerstate.aws.consuming import STUMBLES_MAX, Consuming, body_of
 from playerstate.aws.event_queue import EventQueue
 from playerstate.backends.aws.emf import BATCH_FAILURES
 from playerstate.backends.memory.queue import MemoryQueue
@@ -77,7 +77,7 @@ def test_messages_come_again_while_the_sink_is_away(error: Exception, monkeypatc
     for _ in range(2):
         assert cloud.auditing(sqs_event(messages)) == DONE
     assert cloud.audit.count() == 3
-    assert cloud.told.total(BATCH_FAILURES) == 1
+    assert cloud.told.total(BATCH_FAILURES) == 1 + STUMBLES_MAX
 
 
 def test_what_was_taken_before_a_failure_does_not_come_again() -> None:
@@ -124,16 +124,66 @@ def test_poison_is_put_aside_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cloud.dead_letters.count() == 1
 
 
-def test_a_broken_promise_fails_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything of the event comes again, and goes to the dead-letter queue in the end."""
+def test_a_message_that_fails_takes_no_other_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is wrong with it, a part that does not take it or a promise that is broken: it alone comes again."""
+    for error in (Unavailable("not this one"), InvariantViolated("two truths")):
+        cloud = Queued()
+        messages = cloud.messages()
+        append = cloud.audit.append
+
+        def choosy(transitions: Any, append: Any = append, error: Exception = error) -> None:
+            if any(transition.player_id == "player-1" for transition in transitions):
+                raise error
+            append(transitions)
+
+        monkeypatch.setattr(cloud.audit, "append", choosy)
+        (left,) = failed(cloud.auditing(sqs_event(messages)))
+        assert b"player-1" in next(message.body for message in messages if message.receipt == left)
+        assert cloud.audit.count() == 2
+
+
+def test_a_part_that_is_away_is_not_asked_for_every_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a few failures in a row the rest is left for the next delivery."""
     cloud = Queued()
+    body = cloud.messages()[0].body
+    asked = []
 
-    def broken(_: Any) -> None:
-        raise InvariantViolated("two truths")
+    def away(_: Any) -> None:
+        asked.append(1)
+        raise Unavailable("no")
 
-    monkeypatch.setattr(cloud.audit, "append", broken)
-    with pytest.raises(InvariantViolated):
-        cloud.auditing(sqs_event(cloud.messages()))
+    monkeypatch.setattr(cloud.audit, "append", away)
+    many = [Message(f"m{n}", body, 1) for n in range(10)]
+    assert failed(cloud.auditing(sqs_event(many))) == [f"m{n}" for n in range(10)]
+    assert len(asked) == 1 + STUMBLES_MAX
+
+
+def test_a_body_elsewhere_that_cannot_be_had_comes_again_alone() -> None:
+    """The others of the event are handled."""
+
+    class Away:
+        def put(self, body: bytes) -> str:
+            raise Unavailable("no bucket")
+
+        def get(self, name: str) -> bytes | None:
+            raise Unavailable("no bucket")
+
+    cloud = Queued()
+    consumer = cloud.auditing._consumer
+    auditing = Consuming(cloud.event_queue, consumer, body_of(Away()), cloud.told)
+    event = sqs_event([*cloud.messages(), Message("elsewhere", b"messages/abc", 1)])
+    event["Records"][-1]["messageAttributes"] = {"encoding": {"stringValue": "elsewhere", "dataType": "String"}}
+    assert failed(auditing(event)) == ["elsewhere"]
+    assert cloud.audit.count() == 3
+
+
+def test_half_a_character_is_no_fault() -> None:
+    """JSON may bring a lone surrogate; such a message is none, and becomes a letter."""
+    cloud = Queued()
+    event = sqs_event([Message("m1", b"x", 1)])
+    event["Records"][0]["body"] = "\ud800"
+    assert cloud.auditing(event) == DONE
+    assert cloud.dead_letters.count() == 1
 
 
 def test_an_event_of_another_source_fails_the_call() -> None:

@@ -38,7 +38,7 @@ def test_defaults() -> None:
     nothing = Environment.of_process({})
     assert {setting.name: nothing.text(setting) for setting in SETTINGS if setting.default is not None}
     assert nothing.number(s.SAMPLE_SIZE) == 100
-    assert nothing.names(s.REGIONS) == []
+    assert nothing.names(s.PREDECESSORS) == []
     assert nothing.pairs(s.RETIRED) == {}
 
 
@@ -89,3 +89,10 @@ def test_a_history_that_cannot_erase_has_to_be_accepted() -> None:
     given["PLAYERSTATE_AUDIT_STORE"] = "elsewhere"
     with pytest.raises(StartRefused, match="elsewhere"):
         _ = Wiring(Environment.of_process(given), Clients("us-east-1")).audit
+
+
+def test_a_variable_that_is_no_setting_is_refused() -> None:
+    """One that is misspelt would otherwise be the same as one that is not given."""
+    Environment.check({"PLAYERSTATE_TABLE": "rows", "PLAYERSTATE_PARAMETER": "/game/settings", "PATH": "/"})
+    with pytest.raises(StartRefused, match="PLAYERSTATE_TABEL"):
+        Environment.check({"PLAYERSTATE_TABEL": "rows"})

@@ -8,10 +8,18 @@ import pytest
 
 from aws.cloud import Cloud
 from aws.envelopes import dynamodb_event, kinesis_event
-from playerstate.backends.aws.emf import BATCH_FAILURES, NOT_CHECKED, UPDATES, VIEWS_WRITTEN
+from playerstate.aws.projecting import AGAIN_AFTER_MS
+from playerstate.backends.aws.emf import BATCH_FAILURES, DEAD_LETTERS, NOT_CHECKED, UPDATES, VIEWS_WRITTEN
 from playerstate.core.lookups import decode_lookup
 from playerstate.core.model import Key
-from playerstate.errors import InvalidUpdate, InvariantViolated, OutcomeUnknown, SlowDown, Unavailable
+from playerstate.errors import (
+    InvalidUpdate,
+    InvariantViolated,
+    OutcomeUnknown,
+    SlowDown,
+    StartRefused,
+    Unavailable,
+)
 from playerstate.ports.store import Change
 from stages.world import NOW_MS, add, update
 
@@ -176,3 +184,72 @@ def test_events_of_other_sources_fail_the_call() -> None:
     for function in (cloud.applying, cloud.projecting):
         with pytest.raises(InvalidUpdate):
             function({"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "x"}]})
+
+
+def test_a_fault_of_the_function_is_no_poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no change of several keys can be projected, nothing is put aside: the batch comes again."""
+    cloud = Cloud()
+    cloud.put_updates(*[update({"op": "add", "n": 1, "player_id": f"p{n}"}) for n in range(5)])
+    cloud.run_apply()
+
+    def broken(_: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(cloud.cache, "put", broken)
+    first = cloud.changes()[0].position
+    assert cloud.run_project() == {"batchItemFailures": [{"itemIdentifier": str(first)}]}
+    assert cloud.dead_letters.count() == 0
+    monkeypatch.undo()
+    assert cloud.run_project() == DONE
+    assert cloud.value("p3", "gold") == 1
+
+
+def test_a_setting_that_is_wrong_fails_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is nobody's poison either."""
+    cloud = Cloud()
+    cloud.put_updates(add(1))
+    cloud.run_apply()
+
+    def refused(_: Any) -> Any:
+        raise StartRefused("the secret has no password")
+
+    monkeypatch.setattr(cloud.cache, "put", refused)
+    with pytest.raises(StartRefused):
+        cloud.run_project()
+    assert cloud.dead_letters.count() == 0
+
+
+def test_what_was_deleted_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The letter of a record that is no change has the record, and is found with its player."""
+    cloud = Cloud()
+    cloud.put_updates(add(5))
+    cloud.run_apply()
+    event = dynamodb_event(cloud.changes())
+    del event["Records"][0]["dynamodb"]["NewImage"]["body"]
+    for _ in range(3):
+        assert cloud.projecting(event) == DONE
+    (letter,) = cloud.dead_letters.list()
+    assert b"ada" in letter.body
+    assert letter.identity is not None
+    assert letter.identity[2:] == ("ada", "gold")
+    assert cloud.told.total(DEAD_LETTERS) == 1
+
+
+def test_a_queue_that_is_away_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue that does not answer costs a time-out, and not at every batch."""
+    cloud = Cloud()
+    cloud.put_updates(add(5))
+    cloud.run_apply()
+    asked = []
+
+    def away(*_: Any, **__: Any) -> Any:
+        asked.append(1)
+        raise Unavailable("no queue")
+
+    monkeypatch.setattr(cloud.rechecks, "send", away)
+    for _ in range(3):
+        cloud.run_project()
+    assert len(asked) == 1
+    cloud.clock.advance(AGAIN_AFTER_MS)
+    cloud.run_project()
+    assert len(asked) == 2

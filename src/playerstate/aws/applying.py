@@ -68,6 +68,5 @@ class Applying:
             if isinstance(refusal := entry.content, InvalidUpdate)
         ]
         if letters:
-            self._dead_letters.put(letters)
+            self._meter.count(DEAD_LETTERS, self._dead_letters.put(letters))
             tell_letters(letters)
-            self._meter.count(DEAD_LETTERS, len(letters))

@@ -11,9 +11,12 @@ from playerstate.aws.events import Response, SqsMessage, failures, sqs_messages
 from playerstate.aws.meter import Meter
 from playerstate.backends.aws.bodies import ENCODING, Overflow, unpack
 from playerstate.backends.aws.emf import BATCH_FAILURES
-from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, described
+from playerstate.errors import NotNow, PlayerStateError, described
 from playerstate.ports.queue import Message
 from playerstate.runtime.consumers import Consumer
+
+STUMBLES_MAX = 3
+"""How many messages in a row may fail before the others of an event are left for its next delivery."""
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +24,9 @@ log = structlog.get_logger(__name__)
 class Consuming:
     """The function: a consumer takes what an event has brought. What it could not take comes again, message by message.
 
-    `decode` gives the body that was sent; `tell` tells what came of it.
+    A step takes several messages at once. Where one fails, those that are left are taken one by one, so that nothing
+    comes again, and nothing dies, for what stood beside it. After `STUMBLES_MAX` failures in a row, a part is away: the
+    rest is not tried. `decode` gives the body that was sent; `tell` tells what came of it.
     """
 
     def __init__(
@@ -40,23 +45,48 @@ class Consuming:
 
     def __call__(self, event: object) -> Response:
         """Process an event of SQS."""
-        self._queue.fill([self._message(message) for message in sqs_messages(event)])
+        messages = sqs_messages(event)
+        readable = [body for message in messages if (body := self._message(message))]
+        self._queue.fill(readable)
         try:
             while self._consumer.step():
                 pass  # until the event is used up
-        except (NotNow, OutcomeUnknown) as exc:
-            left = len(self._queue.left)
-            log.warning("messages come again", stage=self._consumer.name, messages=left, error=described(exc))
-            self._meter.count(BATCH_FAILURES, 1, self._consumer.name)
+        except PlayerStateError as exc:
+            self._say(exc)
+            if len(readable) > 1:
+                self._one_by_one()
         self._tell(self._meter)
-        return failures(self._queue.left)
+        done = {message.receipt for message in readable} - set(self._queue.left)
+        return failures([message.message_id for message in messages if message.message_id not in done])
 
-    def _message(self, message: SqsMessage) -> Message:
+    def _one_by_one(self) -> None:
+        batch_max, self._consumer.batch_max = self._consumer.batch_max, 1
+        stumbles = 0
         try:
-            body = self._decode(message)
-        except InvalidUpdate:
-            body = message.body.encode("utf-8", "replace")  # the consumer puts it aside as what it is
-        return Message(message.message_id, body, message.attempt)
+            self._queue.rewind()
+            while stumbles < STUMBLES_MAX:
+                try:
+                    if not self._consumer.step():
+                        return
+                    stumbles = 0
+                except PlayerStateError as exc:
+                    self._say(exc)
+                    stumbles += 1
+        finally:
+            self._consumer.batch_max = batch_max
+
+    def _say(self, error: PlayerStateError) -> None:
+        left = len(self._queue.left)
+        log.warning("messages come again", stage=self._consumer.name, messages=left, error=described(error))
+        self._meter.count(BATCH_FAILURES, 1, self._consumer.name)
+
+    def _message(self, message: SqsMessage) -> Message | None:
+        """A message as it was sent; None if its body lies elsewhere and cannot be had now."""
+        try:
+            return Message(message.message_id, self._decode(message), message.attempt)
+        except NotNow as exc:
+            log.warning("messages come again", stage=self._consumer.name, messages=1, error=described(exc))
+            return None
 
 
 def body_of(overflow: Overflow | None) -> Callable[[SqsMessage], bytes]:

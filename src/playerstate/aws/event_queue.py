@@ -16,13 +16,19 @@ class EventQueue:
 
     def __init__(self, behind: Queue | None = None) -> None:
         self._behind = behind
+        self._messages: list[Message] = []
         self._waiting: list[Message] = []
         self._left: dict[str, None] = {}
 
     def fill(self, messages: Sequence[Message]) -> None:
         """Hold the messages of the next event, and forget those of the last one."""
+        self._messages = list(messages)
         self._waiting = list(messages)
         self._left = dict.fromkeys([message.receipt for message in messages])
+
+    def rewind(self) -> None:
+        """Have what was received and not deleted received again."""
+        self._waiting = [message for message in self._messages if message.receipt in self._left]
 
     @property
     def left(self) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -109,7 +110,12 @@ def _dynamodb_change(record: Mapping[str, Any]) -> Delivered[Change]:
     number = _text(part, "SequenceNumber")
     at = _milliseconds(part.get("ApproximateCreationDateTime"))
     content = _or_refusal(lambda: decode_change(part))
-    return Delivered(number, content, b"" if isinstance(content, InvalidUpdate) else content.new, at)
+    return Delivered(number, content, raw_of(part) if isinstance(content, InvalidUpdate) else content.new, at)
+
+
+def raw_of(part: Mapping[str, Any]) -> bytes:
+    """The part `dynamodb` of a record as text, for whoever has to find out what it is."""
+    return json.dumps(part, default=str).encode()
 
 
 def _sqs_message(record: Mapping[str, Any]) -> SqsMessage:

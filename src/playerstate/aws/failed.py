@@ -1,4 +1,4 @@
-"""The stream's failure path: what Lambda has given up, and put into S3 -> dead letters, and another try.
+"""The stream's failure path: what Lambda has given up, and put into S3 -> SQS -> dead letters, and another try.
 
 A mapping's on-failure destination in S3 has the records themselves, in `payload`. Updates become dead letters, to be
 sent again by an operator once it is known why. Changes are projected once more: what follows the store only has to
@@ -13,11 +13,11 @@ from typing import Any
 
 import structlog
 
-from playerstate.aws.events import DYNAMODB, KINESIS, Response, kinesis_records, s3_objects
+from playerstate.aws.events import DYNAMODB, KINESIS, Response, failures, kinesis_records, s3_objects, sqs_messages
 from playerstate.aws.meter import Meter
 from playerstate.backends.aws.emf import DEAD_LETTERS
 from playerstate.core.model import DeadLetter
-from playerstate.errors import InvalidUpdate, Unavailable
+from playerstate.errors import InvalidUpdate, PlayerStateError, Unavailable, described
 from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.stages.put_aside import place_name
@@ -29,7 +29,8 @@ log = structlog.get_logger(__name__)
 class Failed:
     """The function. `read` gives an object of S3, None where it is gone; `project` is project's function.
 
-    Raises `Unavailable` where something could not be done now: the event comes again, and repeating does no harm.
+    S3 tells a queue of its objects, and the queue's messages come here: what S3 tells Lambda itself is tried three
+    times within minutes and then lost. What could not be done now comes again, and repeating does no harm.
     """
 
     def __init__(
@@ -46,14 +47,28 @@ class Failed:
         self._clock = clock
         self._meter = meter
 
-    def __call__(self, event: object) -> None:
-        """Take in what an event of S3 names."""
-        for bucket, key in s3_objects(event):
-            body = self._read(bucket, key)
-            if body is None:
+    def __call__(self, event: object) -> Response:
+        """Take in what S3 has told a queue."""
+        failed = []
+        for message in sqs_messages(event):
+            try:
+                self._take_in_all(message.body)
+            except PlayerStateError as exc:
+                log.warning("what a stream has given up comes again", error=described(exc))
+                failed.append(message.message_id)
+        return failures(failed)
+
+    def _take_in_all(self, body: str) -> None:
+        """Take in every object that a message names; what S3 sends to try a queue names none."""
+        told = _json_of(body)
+        if isinstance(told, Mapping) and "Records" not in told and told.get("Event") == "s3:TestEvent":
+            return
+        for bucket, key in s3_objects(told):
+            written = self._read(bucket, key)
+            if written is None:
                 log.warning("what a stream has given up is gone", object=key)
                 continue
-            self._take_in(body)
+            self._take_in(written)
 
     def _take_in(self, body: bytes) -> None:
         payload = _payload(body)
@@ -76,9 +91,15 @@ class Failed:
         ]
         new = [letter for letter in letters if not self._dead_letters.has_ended(letter)]
         if new:
-            self._dead_letters.put(new)
+            self._meter.count(DEAD_LETTERS, self._dead_letters.put(new))
             tell_letters(new)
-            self._meter.count(DEAD_LETTERS, len(new))
+
+
+def _json_of(body: str) -> object:
+    try:
+        return json.loads(body)
+    except ValueError as exc:
+        raise InvalidUpdate("The message is none of S3's", code="wrong_event") from exc
 
 
 def _payload(body: bytes) -> Mapping[str, Any]:

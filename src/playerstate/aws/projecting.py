@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from playerstate.aws import settings as s
-from playerstate.aws.events import Delivered, Response, dynamodb_changes, failures
+from playerstate.aws.events import Delivered, Response, dynamodb_changes, failures, raw_of
 from playerstate.aws.meter import Meter
 from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.emf import (
@@ -24,7 +25,15 @@ from playerstate.core.lookups import Shown, delay_s, encode_lookup, packed
 from playerstate.core.model import DeadLetter, Identity
 from playerstate.core.version_vector import format_vector
 from playerstate.core.wire import read_row_head
-from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, PlayerStateError, described
+from playerstate.errors import (
+    InvalidUpdate,
+    NotNow,
+    OutcomeUnknown,
+    PlayerStateError,
+    StartRefused,
+    Unavailable,
+    described,
+)
 from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.queue import Queue
@@ -34,6 +43,11 @@ from playerstate.stages.told import tell_letters
 
 PROJECTOR = "@project"
 """The producer in the identities of project's dead letters, so that they are found, and go, with the player."""
+
+POISONED_KEYS_MAX = 3
+"""If all changes of so many keys fail, it is not them."""
+AGAIN_AFTER_MS = 30_000
+"""How long the queue of rechecks is left alone when it did not take something."""
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +68,7 @@ class Projecting:
         self._clock = clock
         self._meter = meter
         self._left_alone: set[str] = set()
+        self._not_before = 0
 
     def __call__(self, event: object) -> Response:
         """Process an event of the table's stream."""
@@ -75,29 +90,42 @@ class Projecting:
 
     def refuse(self, record: Mapping[str, Any], refusal: InvalidUpdate) -> None:
         """Put aside a record of the stream that is no change of a row."""
-        number = record["dynamodb"]["SequenceNumber"]
-        self._put_aside([_letter_of(Delivered(number, refusal, b""), self._clock.now_ms())])
+        part = record["dynamodb"]
+        refused: Delivered[Change] = Delivered(part["SequenceNumber"], refusal, raw_of(part))
+        self._put_aside([_letter_of(refused, self._clock.now_ms())])
 
     def _handle(self, changes: Sequence[Change]) -> list[Projected]:
-        """Project changes; what cannot be is found by halving, and put aside."""
+        """Project changes; what cannot be is put aside, unless that is all of several keys'.
+
+        Then it is not the changes that something is wrong with: they come again, until somebody has mended it.
+        """
+        done: list[Projected] = []
+        poison: list[DeadLetter] = []
+        self._find_poison(changes, done, poison)
+        if not done and len({change.key for change in changes}) >= POISONED_KEYS_MAX:
+            raise Unavailable("no change of a batch could be projected; the fault is not theirs")
+        self._put_aside(poison)
+        return done
+
+    def _find_poison(self, changes: Sequence[Change], done: list[Projected], poison: list[DeadLetter]) -> None:
         try:
-            return [self._project.handle(changes)]
-        except (NotNow, OutcomeUnknown):
+            done.append(self._project.handle(changes))
+        except (NotNow, OutcomeUnknown, StartRefused):
             raise
         except Exception as exc:
             log.exception("changes could not be projected", first=changes[0].position, changes=len(changes))
             if len(changes) == 1:
                 reason = described(exc) if isinstance(exc, PlayerStateError) else repr(exc)
-                self._put_aside([_letter(changes[0], "internal", reason, self._clock.now_ms())])
-                return []
+                poison.append(_letter(changes[0], "internal", reason, self._clock.now_ms()))
+                return
             middle = len(changes) // 2
-            return [*self._handle(changes[:middle]), *self._handle(changes[middle:])]
+            self._find_poison(changes[:middle], done, poison)
+            self._find_poison(changes[middle:], done, poison)
 
     def _put_aside(self, letters: Sequence[DeadLetter]) -> None:
         if letters:
-            self._dead_letters.put(letters)
+            self._meter.count(DEAD_LETTERS, self._dead_letters.put(letters))
             tell_letters(letters)
-            self._meter.count(DEAD_LETTERS, len(letters))
 
     def _tell(self, done: Sequence[Projected]) -> None:
         for projected in done:
@@ -110,15 +138,16 @@ class Projecting:
 
     def _ask_for_rechecks(self, changes: Sequence[Change]) -> None:
         """Have the changes looked up later. That this cannot be asked for holds nothing up."""
-        if self._rechecks is None or not changes:
-            return
         now = self._clock.now_ms()
+        if self._rechecks is None or not changes or now < self._not_before:
+            return
         messages = packed(_shown(changes, self._project.state_keys, now))
         try:
             for lookup in messages:
                 since = [change.since for change in lookup.changes]
                 self._rechecks.send([encode_lookup(lookup)], delay_s=delay_s(0, since, now))
         except PlayerStateError as exc:
+            self._not_before = now + AGAIN_AFTER_MS
             log.warning("changes are not looked up later", changes=len(changes), error=described(exc))
             self._meter.count(NOT_CHECKED, len(changes))
 
@@ -164,7 +193,20 @@ def _letter_of(entry: Delivered[Change], now: int) -> DeadLetter:
     refusal = entry.content
     if not isinstance(refusal, InvalidUpdate):
         raise TypeError("the record could be read")
-    return DeadLetter(f"change-{int(entry.identifier):040d}", "project", now, refusal.code, str(refusal), entry.body)
+    letter_id = f"change-{int(entry.identifier):040d}"
+    return DeadLetter(letter_id, "project", now, refusal.code, str(refusal), entry.body, _identity_in(entry.body))
+
+
+def _identity_in(record: bytes) -> Identity | None:
+    """Whose row a record is of, where it is of one: so that its letter is found, and goes, with the player."""
+    try:
+        keys = json.loads(record)["Keys"]
+        player_id, place = keys["player_id"]["S"], keys["state_key"]["S"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not isinstance(player_id, str) or not isinstance(place, str):
+        return None
+    return Identity(PROJECTOR, 0, player_id, place.partition("#")[0])
 
 
 def _letter(change: Change, code: str, reason: str, now: int) -> DeadLetter:

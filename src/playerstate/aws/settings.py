@@ -13,6 +13,8 @@ from typing import NamedTuple
 from playerstate.errors import StartRefused
 
 PREFIX = "PLAYERSTATE_"
+PARAMETER = PREFIX + "PARAMETER"
+"""In a function's environment, instead of all others: the parameter that has the settings."""
 
 
 class Setting(NamedTuple):
@@ -29,7 +31,7 @@ class Setting(NamedTuple):
 
 
 REGION = Setting("region", "the id of this region, with its incarnation, as in `us-east-1.2`")
-REGIONS = Setting("regions", "the ids of all regions whose rows may exist, this one's among them, with commas", "")
+REGIONS = Setting("regions", "the ids of all regions whose rows may exist, this one's among them, with commas")
 PREDECESSORS = Setting("predecessors", "the ids that this region had before it was restored, with commas", "")
 REPLICAS = Setting(
     "replicas",
@@ -88,6 +90,13 @@ class Environment:
         by_variable = {setting.variable: setting.name for setting in SETTINGS}
         given = {by_variable[name]: value for name, value in environment.items() if name in by_variable}
         return cls(given, where="the environment variable {variable}")
+
+    @staticmethod
+    def check(environment: Mapping[str, str]) -> None:
+        """Raise `StartRefused` for a variable that looks like a setting and is none."""
+        known = {PARAMETER, *[setting.variable for setting in SETTINGS]}
+        if unknown := sorted(name for name in environment if name.startswith(PREFIX) and name not in known):
+            raise StartRefused(f"No such setting: {', '.join(unknown)}")
 
     @classmethod
     def of_parameter(cls, text: str, name: str) -> Environment:

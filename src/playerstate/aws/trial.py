@@ -36,6 +36,7 @@ def make_trial(clients: Clients, name: str, region: str, given: Mapping[s.Settin
             _subscribe(clients, topic, urls[queue], FILTER_POLICIES[wants])
     settings = {
         s.REGION: region,
+        s.REGIONS: region,
         s.TABLE: f"{name}-rows",
         s.CONTROL_TABLE: f"{name}-control",
         s.STREAM: f"{name}-updates",

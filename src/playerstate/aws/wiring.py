@@ -80,7 +80,8 @@ class Wiring:
         """The rows."""
         from playerstate.backends.aws.store import DynamoStore
 
-        return DynamoStore(self.clients, self.environment.text(s.TABLE), self.region, lambda: self.regions)
+        regions = self.regions  # at once, so that a setting that is missing is told at the start
+        return DynamoStore(self.clients, self.environment.text(s.TABLE), self.region, lambda: regions)
 
     @cached_property
     def control(self) -> Control:

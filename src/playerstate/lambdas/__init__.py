@@ -7,7 +7,7 @@
     resolve   SQS                     keys -> rows
     recheck   SQS                     lookups -> cache, findings
     verify    Step Functions          one check of a run
-    failed    S3                      what a stream has given up -> dead letters, another try
+    failed    SQS, of S3              what a stream has given up -> dead letters, another try
 
 Each is called as `playerstate.lambdas.NAME.handler`. Settings: `playerstate.aws.settings`.
 """

@@ -1,4 +1,4 @@
-"""S3 -> what a stream has given up -> dead letters, another try."""
+"""SQS, of S3 -> what a stream has given up -> dead letters, another try."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def unpack(text: str, encoding: str, overflow: Overflow | None) -> bytes:
     What cannot be read, because nobody here has packed it, comes as it is: whoever takes the message will see that it
     is none.
     """
-    as_it_is = text.encode()
+    as_it_is = text.encode("utf-8", "replace")  # JSON may bring half a character
     try:
         match encoding:
             case Encoding.BASE64:
