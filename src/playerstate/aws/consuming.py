@@ -9,10 +9,12 @@ import structlog
 from playerstate.aws.event_queue import EventQueue
 from playerstate.aws.events import Response, SqsMessage, failures, sqs_messages
 from playerstate.aws.meter import Meter
+from playerstate.aws.taking import MakeTaking
+from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.bodies import ENCODING, Overflow, unpack
 from playerstate.backends.aws.emf import BATCH_FAILURES
 from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, described
-from playerstate.ports.queue import Message
+from playerstate.ports.queue import Message, Queue
 from playerstate.runtime.consumers import Consumer
 
 log = structlog.get_logger(__name__)
@@ -57,6 +59,13 @@ class Consuming:
         except InvalidUpdate:
             body = message.body.encode("utf-8", "replace")  # the consumer puts it aside as what it is
         return Message(message.message_id, body, message.attempt)
+
+
+def consuming(wiring: Wiring, meter: Meter, make: MakeTaking, behind: Queue | None = None) -> Consuming:
+    """Wire the function of a queue. What its consumer sends goes to `behind`, the queue itself."""
+    queue = EventQueue(behind)
+    taking = make(wiring, meter, queue)
+    return Consuming(queue, taking.consumer, body_of(wiring.overflow), meter, taking.tell)
 
 
 def body_of(overflow: Overflow | None) -> Callable[[SqsMessage], bytes]:
