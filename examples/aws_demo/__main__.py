@@ -31,6 +31,7 @@ from elite_journals.format import EliteJournal
 from emulator import PYTHON, Emulator
 
 from playerstate.aws import settings as s
+from playerstate.aws.applying import applying
 from playerstate.aws.projecting import projecting
 from playerstate.aws.state import AwsState, wiring_at
 from playerstate.aws.trial import make_trial
@@ -39,7 +40,7 @@ from playerstate.backends.aws.clients import Clients
 from playerstate.backends.aws.emf import AwsMetric
 from playerstate.backends.valkey.server import ValkeyServer
 from playerstate.folder import starter_schema
-from playerstate.lambdas import apply, audit, link, recheck, resolve
+from playerstate.lambdas import audit, link, recheck, resolve
 from playerstate.replay import replay
 from playerstate.workload.compare import compare
 from playerstate.workload.ledger import Ledger
@@ -152,7 +153,7 @@ def drive(wiring: Wiring, figures: Figures) -> Driver:
     """Have the functions called, as mappings do."""
     driver = Driver(wiring.clients)
     text = wiring.environment.text
-    driver.stream("apply", text(s.STREAM), apply.make(wiring, figures))
+    driver.stream("apply", text(s.STREAM), applying(wiring, figures))
     driver.table("project", text(s.TABLE), projecting(wiring, figures))
     driver.queue("link", text(s.LINK_QUEUE_URL), link.make(wiring, figures))
     driver.queue("audit", text(s.AUDIT_QUEUE_URL), audit.make(wiring, figures))

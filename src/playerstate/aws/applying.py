@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import structlog
 
+from playerstate.aws import settings as s
 from playerstate.aws.events import Delivered, Response, failures, kinesis_records
 from playerstate.aws.meter import Meter
+from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.emf import BATCH_FAILURES, DEAD_LETTERS, DUPLICATES, ROWS_WRITTEN, UPDATES
 from playerstate.core.model import DeadLetter, Status
 from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, described
@@ -15,6 +17,7 @@ from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
 from playerstate.ports.stream import StreamRecord
 from playerstate.stages.apply import DUPLICATE, Apply
+from playerstate.stages.deliveries import NoteDeliveries
 from playerstate.stages.put_aside import place_name
 from playerstate.stages.told import tell_letters
 
@@ -70,3 +73,18 @@ class Applying:
         if letters:
             self._meter.count(DEAD_LETTERS, self._dead_letters.put(letters))
             tell_letters(letters)
+
+
+def applying(wiring: Wiring, meter: Meter) -> Applying:
+    """Wire the function."""
+    clock = wiring.clock
+    apply = Apply(
+        wiring.schema,
+        wiring.region,
+        wiring.store,
+        wiring.dead_letters,
+        clock,
+        retired=lambda: wiring.retired,
+        note=NoteDeliveries(wiring.region, wiring.queue(s.AUDIT_QUEUE_URL), clock),
+    )
+    return Applying(apply, wiring.dead_letters, clock, meter)

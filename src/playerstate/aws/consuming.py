@@ -9,10 +9,12 @@ import structlog
 from playerstate.aws.event_queue import EventQueue
 from playerstate.aws.events import Response, SqsMessage, failures, sqs_messages
 from playerstate.aws.meter import Meter
+from playerstate.aws.taking import MakeTaking
+from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.bodies import ENCODING, Overflow, unpack
 from playerstate.backends.aws.emf import BATCH_FAILURES
 from playerstate.errors import NotNow, PlayerStateError, described
-from playerstate.ports.queue import Message
+from playerstate.ports.queue import Message, Queue
 from playerstate.runtime.consumers import Consumer
 
 STUMBLES_MAX = 3
@@ -87,6 +89,13 @@ class Consuming:
         except NotNow as exc:
             log.warning("messages come again", stage=self._consumer.name, messages=1, error=described(exc))
             return None
+
+
+def consuming(wiring: Wiring, meter: Meter, make: MakeTaking, behind: Queue | None = None) -> Consuming:
+    """Wire the function of a queue. What its consumer sends goes to `behind`, the queue itself."""
+    queue = EventQueue(behind)
+    taking = make(wiring, meter, queue)
+    return Consuming(queue, taking.consumer, body_of(wiring.overflow), meter, taking.tell)
 
 
 def body_of(overflow: Overflow | None) -> Callable[[SqsMessage], bytes]:

@@ -8,13 +8,16 @@ from typing import Any
 
 import structlog
 
+from playerstate.aws import settings as s
 from playerstate.aws.meter import Meter
+from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.emf import FINDINGS, KEYS_COMPARED, NOT_CHECKED, REPAIRS
 from playerstate.core.findings import Finding
 from playerstate.core.lookups import encode_lookup, lagging
 from playerstate.errors import NotNow, PlayerStateError, described
 from playerstate.ports.clock import Clock
 from playerstate.ports.queue import Queue
+from playerstate.stages.recheck import STUCK_AFTER_S
 from playerstate.stages.verify_once import VerifyOnce
 
 RUN_MAX_S = 55
@@ -72,6 +75,18 @@ class Verifying:
         has_time = self._clock.now_ms() - began_at < RUN_MAX_S * 1000
         again = check + 1 < self._checks_max and has_time
         return {"check": check + 1, "began_at": began_at, "again": again, **told}
+
+
+def verifying(wiring: Wiring, meter: Meter) -> Verifying:
+    """Wire the function."""
+    return Verifying(
+        wiring.verify_once(stuck_after_s=STUCK_AFTER_S),
+        wiring.queue_if_any(s.RECHECK_QUEUE_URL),
+        wiring.clock,
+        meter,
+        sample_keys=wiring.environment.number(s.SAMPLE_SIZE),
+        checks_max=wiring.environment.number(s.CHECKS),
+    )
 
 
 def tell_findings(meter: Meter, findings: list[Finding]) -> None:

@@ -114,11 +114,11 @@ class Wiring:
 
         return S3Overflow(self.clients, bucket)
 
-    def queue(self, setting: s.Setting) -> SqsQueue:
-        """The queue whose URL a setting is."""
+    def queue(self, setting: s.Setting, *, wait_s: int = 1) -> SqsQueue:
+        """The queue whose URL a setting is; a receive waits `wait_s` for a message."""
         from playerstate.backends.aws.queue import SqsQueue
 
-        return SqsQueue(self.clients, self.environment.text(setting), overflow=self.overflow)
+        return SqsQueue(self.clients, self.environment.text(setting), overflow=self.overflow, wait_s=wait_s)
 
     def queue_if_any(self, setting: s.Setting) -> SqsQueue | None:
         """The queue whose URL a setting is, None where it is empty."""

@@ -30,6 +30,7 @@ from playerstate.cli.settings import settings
 from playerstate.cli.status import alarms, metrics, status
 from playerstate.cli.verify import findings, verify
 from playerstate.cli.vigil import vigil
+from playerstate.cli.worker import worker
 from playerstate.errors import PlayerStateError
 
 PROGRAM = "playerstate"
@@ -102,6 +103,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(region.app, name="region")
 app.add_typer(schema.app, name="schema")
 app.add_typer(aws.app, name="aws")
+app.command()(worker)
 app.command()(settings)
 app.command()(version)
 

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 from playerstate.aws import settings as s
-from playerstate.aws.consuming import Consuming, body_of
-from playerstate.aws.event_queue import EventQueue
+from playerstate.aws.consuming import Consuming, consuming
 from playerstate.aws.handler import Handler
 from playerstate.aws.meter import Meter
-from playerstate.aws.verifying import tell_findings
-from playerstate.aws.ways import ProjectLag
+from playerstate.aws.rechecking import rechecking
 from playerstate.aws.wiring import Wiring
-from playerstate.backends.aws.emf import CHANGES_CHECKED, CHANGES_RIGHT, NOT_CHECKED
-from playerstate.core.lookups import decode_lookup, encode_lookup
-from playerstate.runtime.messages import MessageForm, QueueConsumer
-from playerstate.stages.recheck import STUCK_AFTER_S, Recheck, Rechecked
-
-LOOKUPS = MessageForm(decode_lookup, lambda lookups: encode_lookup(lookups[0]))
 
 
 def make(wiring: Wiring, meter: Meter) -> Consuming:
     """Wire the function."""
-    behind_it = wiring.queue(s.RECHECK_QUEUE_URL)
-    queue = EventQueue(behind_it)
-    stage = Recheck(
-        wiring.cache,
-        behind_it,
-        wiring.verify_once(stuck_after_s=STUCK_AFTER_S),
-        wiring.clock,
-        behind=ProjectLag(wiring.clients, wiring.environment.text(s.PROJECT_FUNCTION), wiring.clock),
-    )
-    consumer = QueueConsumer("verify", queue, stage.handle, wiring.dead_letters, wiring.clock, form=LOOKUPS)
-
-    def tell(meter: Meter) -> None:
-        done, stage.done = stage.done, Rechecked()
-        for age_s, judged in done.judged.items():
-            meter.count(CHANGES_CHECKED, judged, str(age_s))
-            meter.count(CHANGES_RIGHT, done.right[age_s], str(age_s))
-        tell_findings(meter, done.findings)
-        meter.count(NOT_CHECKED, done.not_checked.total())
-
-    return Consuming(queue, consumer, body_of(wiring.overflow), meter, tell)
+    return consuming(wiring, meter, rechecking, wiring.queue(s.RECHECK_QUEUE_URL))
 
 
 handler = Handler("recheck", make)

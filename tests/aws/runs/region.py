@@ -18,6 +18,7 @@ from aws.polling.stream_poller import StreamPoller
 from aws.runs.parts import FaultyPart
 from ministack import MiniStack
 from playerstate.aws import settings as s
+from playerstate.aws.applying import applying
 from playerstate.aws.meter import Meter
 from playerstate.aws.settings import Environment
 from playerstate.aws.trial import make_trial
@@ -34,7 +35,7 @@ from playerstate.backends.memory.graph import MemoryGraph
 from playerstate.backends.valkey.cache import ValkeyCache
 from playerstate.core.model import Key
 from playerstate.core.schema import Schema
-from playerstate.lambdas import apply, audit, link, project, resolve
+from playerstate.lambdas import audit, link, project, resolve
 from playerstate.stages.accept import Accept, Lanes
 
 APPLY = MappingSettings(batch_size_max=8, parallelization_factor=3, bisects_on_function_error=True)
@@ -45,7 +46,7 @@ RECEIVES_MAX = 1_000
 ACCEPT_TIMES = 6
 """How much likelier things go wrong for accept, which tries five times before it gives up."""
 MAKERS: Mapping[str, Callable[[Wiring, Meter], Callable[[Any], Any]]] = {
-    "apply": apply.make,
+    "apply": applying,
     "project": project.projecting,
     "link": link.make,
     "audit": audit.make,
