@@ -22,7 +22,7 @@ from playerstate.ports.stream import NewRecord
 from playerstate.regions import Regions
 
 SEND_AGAIN = Command("playerstate send ada position set 5", 0, background=False)
-ENDLESS = re.compile(r"playerstate (serve|watch|status --watch|demo|bench|chaos --real|vigil|aws package)\b")
+ENDLESS = re.compile(r"playerstate (serve|watch|status --watch|demo|bench|chaos --real|vigil|worker|aws package)\b")
 """What runs on, or for long; other tests run these. Here their options are read, and no more."""
 
 

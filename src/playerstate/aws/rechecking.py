@@ -18,13 +18,18 @@ LOOKUPS = MessageForm(decode_lookup, lambda lookups: encode_lookup(lookups[0]))
 
 
 def rechecking(wiring: Wiring, _: Meter, queue: Queue) -> Taking:
-    """Wire the consumer. What has to be looked at later is sent to its own queue."""
+    """Wire the consumer. What has to be looked at later is sent to its own queue.
+
+    Where no function projects, nobody tells how far project is behind: then only age says what is late.
+    """
+    function = wiring.environment.text(s.PROJECT_FUNCTION)
+    lag = {"behind": ProjectLag(wiring.clients, function, wiring.clock)} if function else {}
     stage = Recheck(
         wiring.cache,
         queue,
         wiring.verify_once(stuck_after_s=STUCK_AFTER_S),
         wiring.clock,
-        behind=ProjectLag(wiring.clients, wiring.environment.text(s.PROJECT_FUNCTION), wiring.clock),
+        **lag,
     )
     consumer = QueueConsumer("verify", queue, stage.handle, wiring.dead_letters, wiring.clock, form=LOOKUPS)
 

@@ -68,7 +68,9 @@ AUDIT_KEEPS_ERASED = Setting(
 AUDIT_SECRET = Setting("audit_secret", "the secret with InfluxDB's token", "")
 SAMPLE_SIZE = Setting("verification_sample_size", "how many keys each check compares", "100")
 CHECKS = Setting("verification_checks", "how many checks a run of verification makes", "10")
-PROJECT_FUNCTION = Setting("project_function", "the function of project, whose lag explains what is late", "")
+PROJECT_FUNCTION = Setting(
+    "project_function", "the function of project, whose lag explains what is late; empty where workers project", ""
+)
 DEPLOYMENT = Setting("deployment", "the name of the deployment, as metrics have it", "playerstate")
 LOG_LEVEL = Setting("log_level", "from which severity on to log", "info")
 

@@ -35,12 +35,14 @@ from playerstate.ports.queue import Queue
 from playerstate.ports.stream import NewRecord, StreamRecord
 from playerstate.service import Parts, Service
 from playerstate.stages.accept import Accept, Lanes
+from playerstate.stages.history import Others
 from playerstate.stages.recheck import STUCK_AFTER_S
 
 T = TypeVar("T")
 
 SCHEME = "aws"
 DRAIN_POLL_S = 0.1
+ELSEWHERE = "its history lies in its own region of AWS"
 
 
 class OnlyAppends:
@@ -117,6 +119,9 @@ class AwsState(Service):
             on_accepted=lambda: None,
             on_close=lambda: None,
             clock=wiring.clock,
+            other_audits=lambda: Others(
+                {}, dict.fromkeys(wiring.regions[1:], "its history lies in its own region of AWS")
+            ),
         )
 
     def send_many(self, updates: Sequence[AnyUpdate]) -> list[Answer]:
