@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 from msgspec import structs
 
 from playerstate.backends.aws.control import (
-    FORGOTTEN,
     GONE,
     GONE_AT,
     GONE_OF,
@@ -24,7 +23,9 @@ from playerstate.backends.aws.control import (
 )
 from playerstate.backends.aws.letter_changes import STAGE_COUNT, LetterChanges
 from playerstate.backends.aws.letter_items import (
+    body_of,
     dead_partition,
+    forgotten_name,
     head_of,
     number_text,
     record_of,
@@ -40,7 +41,8 @@ Letters: TypeAlias = list[DeadLetter]
 class DynamoDeadLetters:
     """`DeadLetters`. More letters than go into one transaction (19, or 3 MB) are put part by part.
 
-    Then `OutcomeUnknown` says that some may be kept and others not; putting them again keeps the rest.
+    Then `OutcomeUnknown` says that some may be kept and others not; putting them again keeps the rest. What does not
+    fit into an item is cut (`letter_bodies`), and the reason says so.
     """
 
     def __init__(self, control: Control) -> None:
@@ -151,7 +153,7 @@ class DynamoDeadLetters:
 
     def forgotten_up_to(self, producer: str) -> int:
         """The highest sequence of which a record was forgotten."""
-        name = Name(FORGOTTEN, producer)
+        name = forgotten_name(producer)
         found = self._control.get(name)
         return int(found[name]["sequence"]) if found else 0
 
@@ -160,4 +162,4 @@ class DynamoDeadLetters:
         letters = [head_of(head) for head in heads]
         bodies = self._control.get(*[Name(LETTER_BODY, letter.letter_id) for letter in letters]) if letters else {}
         held = [(letter, bodies.get(Name(LETTER_BODY, letter.letter_id))) for letter in letters]
-        return [structs.replace(letter, body=item["body"]) for letter, item in held if item]
+        return [structs.replace(letter, body=body_of(item)) for letter, item in held if item]
