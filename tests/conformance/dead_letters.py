@@ -288,6 +288,33 @@ class DeadLettersSuite(Suite, ABC):
         assert letters.code_of(ALIKE[1]) is None
         assert set(letters.identities()) == {IDENTITY, ALIKE[0]}
 
+    def test_what_was_put_since_a_mark(self, letters: DeadLetters) -> None:
+        """Promise 2: whoever takes in what is new by the mark misses none, also of those that have gone meanwhile.
+
+        What was put before is not among it while it is there: nobody reads all that there is for one that is new.
+        """
+        letters.put([letter(f"{n}", identity=IDENTITY._replace(sequence=n)) for n in range(4)])
+        letters.end("0", DISCARDED)
+        mark = letters.mark()
+        assert {one.sequence for one in letters.identities_since(mark)} <= {0}
+        assert {one.sequence for one in letters.identities_since(0)} == {0, 1, 2, 3}
+        letters.put([letter("2", identity=IDENTITY), letter("a")])
+        letters.put([letter(f"b{n}", identity=IDENTITY._replace(sequence=n)) for n in range(20, 50)])
+        letters.end("1", DISCARDED)
+        letters.replace(structs.replace(letter("3", identity=IDENTITY._replace(sequence=3)), tried_at=NOW_MS))
+        for n in range(21, 40):
+            letters.end(f"b{n}", DISCARDED)
+        since = {one.sequence for one in letters.identities_since(mark)}
+        assert since >= set(range(20, 50))
+        assert not since.intersection({2, 3, IDENTITY.sequence})
+        assert since <= {one.sequence for one in letters.identities()}
+        for taken_in_up_to in range(mark, letters.mark()):
+            put_then = 20 + taken_in_up_to - (mark + 1)  # of the first letter after that mark; "a" names no update
+            found = {one.sequence for one in letters.identities_since(taken_in_up_to)}
+            assert found >= set(range(max(put_then, 20), 50))
+        letters.forget(2 * NOW_MS, 0, limit=100)
+        assert {one.sequence for one in letters.identities_since(mark)} == {20, *range(40, 50)}
+
     def test_expiring(self, letters: DeadLetters) -> None:
         """What was found before a time goes, and of more than are to be kept those first that were put first."""
         found = [structs.replace(letter(f"{9 - n}", identity=IDENTITY), at=NOW_MS + n % 3) for n in range(9)]

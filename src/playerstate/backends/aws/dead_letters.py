@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, TypeAlias
 
 from msgspec import structs
@@ -34,6 +34,9 @@ from playerstate.backends.aws.letter_items import (
 )
 from playerstate.core.letters import EVERY, End, Ending, GoneLetter, LetterFilter, LetterSummary, fingerprint
 from playerstate.core.model import DeadLetter, Identity
+
+GONE_AT_ONCE = 10
+"""How many records are read at once, from the latest on, until one is from before what is looked for."""
 
 Letters: TypeAlias = list[DeadLetter]
 
@@ -141,6 +144,18 @@ class DynamoDeadLetters:
         """Every identity for which `code_of` has an answer."""
         known = [head_of(item).identity for item in self._control.query(LETTER, attributes=("head",))]
         known += [record_of(item).identity for item in self._control.query(GONE, attributes=("record",))]
+        return [identity for identity in known if identity]
+
+    def identities_since(self, mark: int) -> Sequence[Identity]:
+        """Those put after the mark, there or gone. It reads no more than that, and a page of records.
+
+        What goes while this is read is found as a record. Each says how many letters had been put when its own went:
+        of a letter that was put after the mark, more than that.
+        """
+        put = self._control.query(LETTER_PUT, (">", number_text(mark)))
+        known = [head_of(head).identity for head in self._changes.heads([item["letter_id"] for item in put])]
+        latest = self._control.query(GONE, backwards=True, page_size=GONE_AT_ONCE)
+        known += [record_of(item).identity for item in takewhile(lambda item: item["put"] > mark, latest)]
         return [identity for identity in known if identity]
 
     def forget(self, before: int, keep: int, *, limit: int) -> int:

@@ -91,7 +91,7 @@ class LetterChanges:
                 counts["records"] += 1
                 _count(counts, head["stage"], -1)
                 actions += [self._control.deleting(name) for name in letter_names(head)]
-                actions += [self._control.putting(item) for item in record_items(head, counts["gone"], ending)]
+                actions += [self._control.putting(item) for item in record_items(head, counts, ending)]
             return len(heads)
 
         return self._in_parts(_parts(letter_ids, _END_MAX), end_them)

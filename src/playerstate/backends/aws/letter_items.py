@@ -89,12 +89,13 @@ def letter_names(head: Item) -> list[Name]:
     return [*names, Name(dead_partition(letter.identity), f"letter#{letter_id}")] if letter.identity else names
 
 
-def record_items(head: Item, number: int, ending: Ending) -> list[Item]:
-    """The items of the record of a letter that goes as the `number`-th, the record itself first."""
-    letter, place = head_of(head), number_text(number)
+def record_items(head: Item, counts: Item, ending: Ending) -> list[Item]:
+    """The items of the record of a letter that goes, by the counts with itself among the `gone`; the record first."""
+    letter, number = head_of(head), counts["gone"]
+    place = number_text(number)
     gone = GoneLetter(number, letter.letter_id, letter.stage, letter.at, letter.code, letter.identity, ending)
     items: list[Item] = [
-        {"pk": GONE, "sk": place, **_searched(letter), "record": _encode(gone)},
+        {"pk": GONE, "sk": place, **_searched(letter), "put": counts["put"], "record": _encode(gone)},
         {"pk": GONE_AT, "sk": f"{number_text(ending.at)}#{place}", "number": number},
         {"pk": GONE_OF + letter.letter_id, "sk": place, "number": number, "fingerprint": head["fingerprint"]},
     ]
