@@ -11,28 +11,36 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from playerstate.api import AnyUpdate
 from playerstate.aws import settings as s
+from playerstate.aws.late import late
 from playerstate.aws.sent import Sent
 from playerstate.aws.settings import Environment
 from playerstate.aws.ways import NoPositions
 from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.clients import Clients
+from playerstate.backends.aws.errors import code_of
 from playerstate.backends.aws.kinesis import KinesisStream
 from playerstate.core.answers import Accepted, Answer, Stats
 from playerstate.core.model import Stage
 from playerstate.core.rechecks import reaches
-from playerstate.errors import StartRefused
+from playerstate.errors import StartRefused, Unavailable
 from playerstate.ports.queue import Queue
 from playerstate.ports.stream import NewRecord, StreamRecord
 from playerstate.service import Parts, Service
 from playerstate.stages.accept import Accept, Lanes
+from playerstate.stages.history import Others
 from playerstate.stages.recheck import STUCK_AFTER_S
 
 SCHEME = "aws"
 DRAIN_POLL_S = 0.1
+NOT_ASKED = "its audit is not read from here; ask the deployment of that region"
 
 
 class OnlyAppends:
@@ -66,15 +74,16 @@ class AwsState(Service):
 
     def __init__(self, wiring: Wiring) -> None:
         nowhere = NoPositions()
+        verify_once = cache(lambda: wiring.verify_once(stuck_after_s=STUCK_AFTER_S))
         parts = Parts(
             OnlyAppends(KinesisStream(wiring.clients, wiring.environment.text(s.STREAM))),
             nowhere,
             wiring.store,
             nowhere,
-            wiring.cache,
+            late(lambda: wiring.cache),
             _queues(wiring),
-            wiring.graph,
-            wiring.audit,
+            late(lambda: wiring.graph),
+            late(lambda: wiring.audit),
             wiring.dead_letters,
             wiring.findings,
         )
@@ -86,10 +95,11 @@ class AwsState(Service):
             parts,
             accept,
             stats=lambda: Stats(wiring.region, {}, {}, {}, parts.dead_letters.count(), 0, accept=accept.stats()),
-            verify_once=wiring.verify_once(stuck_after_s=STUCK_AFTER_S),
+            verify_once=late(verify_once),
             on_accepted=lambda: None,
             on_close=lambda: None,
             clock=wiring.clock,
+            other_audits=lambda: Others({}, dict.fromkeys(wiring.regions[1:], NOT_ASKED)),
         )
 
     def send_many(self, updates: Sequence[AnyUpdate]) -> list[Answer]:
@@ -97,6 +107,13 @@ class AwsState(Service):
         answers = super().send_many(updates)
         self._sent.add([answer.identity for answer in answers if isinstance(answer, Accepted)])
         return answers
+
+    def erase(self, player_id: str, *, reason: str) -> list[Accepted]:
+        """Erase a player. What was sent before has no outcome to wait for any more."""
+        accepted = super().erase(player_id, reason=reason)
+        self._sent.forget(player_id)
+        self._sent.add([answer.identity for answer in accepted])
+        return accepted
 
     def drain(self, *, timeout_s: float) -> bool:
         """Wait until what was sent from here is applied and cached, and the queues are empty; False if time is up."""
@@ -132,9 +149,31 @@ def wiring_at(url: str, *, endpoint_url: str | None = None) -> Wiring:
     if parts.scheme != SCHEME or not parts.hostname or not name or "/" in name:
         raise StartRefused(f"A deployment's URL is like aws://us-east-1/player-consistency-prod, not {url!r}")
     clients = Clients(parts.hostname, endpoint_url=endpoint_url)
-    parameter = f"/{name}/settings"
-    answer = clients.read("ssm", "get_parameter", Name=parameter, WithDecryption=True)
-    return Wiring(Environment.of_parameter(answer["Parameter"]["Value"], parameter), clients)
+    try:
+        clients.of("ssm")
+    except (BotoCoreError, ValueError) as exc:  # what is set for botocore is wrong: a profile, an endpoint, a region
+        raise StartRefused(f"{url} cannot be reached: {exc}") from exc
+    text = _parameter(clients, f"/{name}/settings")
+    if text is None:
+        raise StartRefused(f"There is no deployment {name} in {parts.hostname}: it has no parameter /{name}/settings")
+    environment = Environment.of_parameter(text, f"/{name}/settings")
+    if environment.gives(s.SCHEMA):
+        return Wiring(environment, clients)
+    schema_text = _parameter(clients, f"/{name}/schema")
+    if schema_text is None and not Path(s.SCHEMA.default or "").is_file():
+        raise StartRefused(f"The deployment {name} has no schema here: no parameter /{name}/schema, no game.toml")
+    return Wiring(environment, clients, schema_text=schema_text)
+
+
+def _parameter(clients: Clients, name: str) -> str | None:
+    """The value of a parameter, None if there is none."""
+    try:
+        answer = clients.read("ssm", "get_parameter", Name=name, WithDecryption=True)
+    except Unavailable as exc:
+        if isinstance(exc.__cause__, ClientError) and code_of(exc.__cause__) == "ParameterNotFound":
+            return None
+        raise
+    return str(answer["Parameter"]["Value"])
 
 
 def _queues(wiring: Wiring) -> dict[Stage, Queue]:

@@ -18,10 +18,22 @@ QUEUES = {"link": Wants.EDGES, "audit": Wants.EVERYTHING, "resolve": None, "rech
 """The queues of a deployment, and what of the topic each subscribes to."""
 RECEIVES_MAX = 3
 WAIT_TRIES_MAX = 100
+STANDARD_BYTES_MAX = 4096
+"""Of a parameter in the standard tier."""
 
 
-def make_trial(clients: Clients, name: str, region: str, given: Mapping[s.Setting, str], *, shards: int = 1) -> str:
+def make_trial(
+    clients: Clients,
+    name: str,
+    region: str,
+    given: Mapping[s.Setting, str],
+    *,
+    shards: int = 1,
+    schema_text: str | None = None,
+) -> str:
     """Make what a deployment of one region consists of, and its parameter of settings; returns its URL.
+
+    A `schema_text` becomes the parameter `/NAME/schema`, for clients that have no file of it.
 
     `given` are the settings of what is not made here: cache, graph, audit, schema. Raises `NotNow`, `OutcomeUnknown`.
     """
@@ -48,6 +60,9 @@ def make_trial(clients: Clients, name: str, region: str, given: Mapping[s.Settin
     }
     text = json.dumps({setting.name: value for setting, value in settings.items()})
     clients.write("ssm", "put_parameter", Name=f"/{name}/settings", Type="String", Value=text)
+    if schema_text is not None:
+        tier = "Standard" if len(schema_text.encode()) <= STANDARD_BYTES_MAX else "Advanced"
+        clients.write("ssm", "put_parameter", Name=f"/{name}/schema", Type="String", Value=schema_text, Tier=tier)
     _wait_for_stream(clients, f"{name}-updates")
     return f"aws://{clients.region}/{name}"
 

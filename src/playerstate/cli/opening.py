@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+import click
+from click.core import ParameterSource
+
 import playerstate
 from playerstate.api import PlayerState
 from playerstate.cli.common import ENDING_SIGNALS
@@ -15,14 +18,15 @@ from playerstate.cli.console import note
 from playerstate.cli.logs import LogLevel, configure_logging
 from playerstate.client import RemoteNode, find_node
 from playerstate.deployment import Deployment
-from playerstate.errors import Unavailable
+from playerstate.errors import StartRefused, Unavailable
+from playerstate.folder import FOLDER_FILE, GATEWAY_FILE
 
 CATCH_UP_S = 30.0
 
 
 def is_data_folder(path: Path) -> bool:
-    """Whether a node has run here."""
-    return (path / "folder.json").is_file()
+    """Whether a node has run here, or a gateway to a deployment on AWS."""
+    return (path / FOLDER_FILE).is_file() or (path / GATEWAY_FILE).is_file()
 
 
 def check_data_folder(path: Path) -> None:
@@ -41,11 +45,16 @@ def check_one_region(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def existing_node(data: Path) -> Iterator[PlayerState]:
-    """The node of a folder that is there already, having finished what an earlier one left.
+def existing_node(data: Path, *, url: str | None = None) -> Iterator[PlayerState]:
+    """The node of a folder that is there already, having finished what an earlier one left; or what is at a URL.
 
     Raises `Unavailable` if there is no such folder.
     """
+    url = url_in_force(url)
+    if url is not None:
+        with any_node(data, url=url) as node:
+            yield node
+        return
     check_data_folder(data)
     with any_node(data) as node:
         if not isinstance(node, RemoteNode) and not node.drain(timeout_s=CATCH_UP_S):
@@ -68,21 +77,50 @@ def running_node(data: Path) -> Iterator[RemoteNode]:
 
 
 @contextlib.contextmanager
-def any_node(data: Path, *, schema: str | None = None) -> Iterator[PlayerState]:
-    """The node of a folder, which is made if it is not there, with `schema` or the starter's.
+def any_node(data: Path, *, schema: str | None = None, url: str | None = None) -> Iterator[PlayerState]:
+    """The node of a folder, which is made if it is not there, with `schema` or the starter's; or what is at a URL.
 
     Being told to end is an exception inside; while the node is being closed it is ignored.
     """
     configure_logging(LogLevel.WARNING)
-    check_one_region(data)
+    url = url_in_force(url)
+    if url is None:
+        check_one_region(data)
     signal.signal(signal.SIGTERM, _end)
-    node = find_node(data) or _open_here(data, schema)
+    node = (find_node(data) or _open_here(data, schema)) if url is None else at_url(url)
     try:
         yield node
     finally:
         for number in ENDING_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         node.close()
+
+
+def url_in_force(url: str | None) -> str | None:
+    """The URL, or None if the data folder is meant: what the command line says goes before the environment.
+
+    Raises `UsageError` if both are given in the same place.
+    """
+    context = click.get_current_context(silent=True)
+    if url is None or context is None:
+        return url
+    folder_from, url_from = context.get_parameter_source("data"), context.get_parameter_source("url")
+    if folder_from not in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}:
+        return url
+    if folder_from is url_from:
+        raise click.UsageError("Give --data or --url, not both (PLAYERSTATE_DATA, PLAYERSTATE_URL).")
+    return url if url_from is ParameterSource.COMMANDLINE else None
+
+
+def at_url(url: str) -> PlayerState:
+    """The deployment at a URL. Raises `StartRefused` if there is none, `Unavailable`."""
+    try:
+        import botocore  # noqa: F401 - of the extra
+    except ImportError as exc:
+        raise StartRefused("An aws:// URL needs the extra `aws`: pip install 'playerstate[aws]'") from exc
+    from playerstate.aws.state import connect
+
+    return connect(url)
 
 
 def _open_here(data: Path, schema: str | None) -> PlayerState:
