@@ -19,6 +19,8 @@ from playerstate.errors import FolderInUse, SchemaRefused, StartRefused
 FORMAT_VERSION = 1
 DEFAULT_REGION = "local"
 FOLDER_FILE = "folder.json"
+GATEWAY_FILE = "gateway.json"
+"""Of a folder without state: in it is the socket of a gateway to a deployment on AWS."""
 SCHEMA_FILE = "schema.json"
 """The schema that the folder's state was written under."""
 
@@ -47,13 +49,10 @@ class DataFolder:
 
     def __init__(self, path: Path, *, region: str | None = None) -> None:
         self.path = path
+        self._lock = take_lock(path)
         try:
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(path / "node.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise StartRefused(f"The data folder {path} cannot be used: {exc.strerror}") from exc
-        try:
-            self._take_lock()
+            if (path / GATEWAY_FILE).exists():
+                raise StartRefused(f"{path} is a gateway's, and holds no state; `serve --url` starts the gateway")
             about = self._read_about(region)
         except BaseException:
             os.close(self._lock)
@@ -89,15 +88,6 @@ class DataFolder:
         """Let go of the folder."""
         os.close(self._lock)
 
-    def _take_lock(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise FolderInUse(f"Another node (process {holder}) runs on {self.path}") from exc
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
-
     def _read_about(self, region: str | None) -> About:
         if not (self.path / FOLDER_FILE).exists():
             about = new_about(region or DEFAULT_REGION)
@@ -108,6 +98,27 @@ class DataFolder:
         if region is not None and region != about.region:
             raise StartRefused(f"{self.path} belongs to the region {about.region}, not to {region}")
         return about
+
+
+def take_lock(path: Path) -> int:
+    """Make the folder, and hold it for as long as the descriptor that this returns is open.
+
+    Raises `FolderInUse` if another process holds it, `StartRefused` if it cannot be used.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(path / "node.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise StartRefused(f"The data folder {path} cannot be used: {exc.strerror}") from exc
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise FolderInUse(f"Another node (process {holder}) runs on {path}") from exc
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
 
 
 def new_about(region: str, *, predecessors: Sequence[str] = (), stamped: bool = False) -> About:

@@ -56,7 +56,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
     fake = FakeNode()
 
     @contextmanager
-    def existing_node(data: Path) -> Iterator[Any]:
+    def existing_node(data: Path, *, url: str | None = None) -> Iterator[Any]:
         yield fake
 
     monkeypatch.setattr(opening, "existing_node", existing_node)

@@ -30,6 +30,11 @@ class Sent:
             while len(self._last) > KEYS_MAX:
                 del self._last[next(iter(self._last))]
 
+    def forget(self, player_id: str) -> None:
+        """Let go of what was sent for a player by its first key."""
+        with self._lock:
+            self._last = {name: one for name, one in self._last.items() if one.player_id != player_id}
+
     def keys(self) -> list[Key]:
         """The first keys of what is not settled."""
         with self._lock:

@@ -115,8 +115,8 @@ class Environment:
         return cls(given, where=f"{{name}} in the parameter {name}")
 
     def gives(self, setting: Setting) -> bool:
-        """Whether a setting was given."""
-        return bool(self._given.get(setting.name, "").strip())
+        """Whether a setting was given, and is not left to its default."""
+        return setting.name in self._given
 
     def text(self, setting: Setting) -> str:
         """A setting. Raises `StartRefused`, which says how to give it, where it is missing."""

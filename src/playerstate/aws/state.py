@@ -3,23 +3,23 @@
     with playerstate.aws.state.connect("aws://us-east-1/player-consistency-prod") as state:
         state.send(...)
 
-The URL names the region of AWS and the deployment, whose settings lie in Systems Manager under `/NAME/settings`. The
-game's schema is the file that they name or, where they name none, the parameter `/NAME/schema`.
+The URL names the region of AWS and the deployment, whose settings lie in Systems Manager under `/NAME/settings`.
 """
 
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from functools import cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from playerstate.api import AnyUpdate
 from playerstate.aws import settings as s
+from playerstate.aws.late import late
 from playerstate.aws.sent import Sent
 from playerstate.aws.settings import Environment
 from playerstate.aws.ways import NoPositions
@@ -30,7 +30,7 @@ from playerstate.backends.aws.kinesis import KinesisStream
 from playerstate.core.answers import Accepted, Answer, Stats
 from playerstate.core.model import Stage
 from playerstate.core.rechecks import reaches
-from playerstate.errors import NotNow, StartRefused
+from playerstate.errors import StartRefused, Unavailable
 from playerstate.ports.queue import Queue
 from playerstate.ports.stream import NewRecord, StreamRecord
 from playerstate.service import Parts, Service
@@ -38,11 +38,9 @@ from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.history import Others
 from playerstate.stages.recheck import STUCK_AFTER_S
 
-T = TypeVar("T")
-
 SCHEME = "aws"
 DRAIN_POLL_S = 0.1
-ELSEWHERE = "its history lies in its own region of AWS"
+NOT_ASKED = "its audit is not read from here; ask the deployment of that region"
 
 
 class OnlyAppends:
@@ -68,25 +66,6 @@ class OnlyAppends:
         return 0
 
 
-class _Late:
-    """A part that is made when it is first used: a client that reads a key needs no rights to the graph."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-        self._part: Any = None
-        self._making = threading.Lock()
-
-    def __getattr__(self, name: str) -> Any:
-        with self._making:
-            if self._part is None:
-                self._part = self._make()
-        return getattr(self._part, name)
-
-
-def _late(make: Callable[[], T]) -> T:
-    return cast("T", _Late(make))
-
-
 class AwsState(Service):
     """A `PlayerState`. It knows what it has sent itself: `drain` waits for that, and for the queues to be empty.
 
@@ -95,17 +74,18 @@ class AwsState(Service):
 
     def __init__(self, wiring: Wiring) -> None:
         nowhere = NoPositions()
+        verify_once = cache(lambda: wiring.verify_once(stuck_after_s=STUCK_AFTER_S))
         parts = Parts(
-            _late(lambda: OnlyAppends(KinesisStream(wiring.clients, wiring.environment.text(s.STREAM)))),
+            OnlyAppends(KinesisStream(wiring.clients, wiring.environment.text(s.STREAM))),
             nowhere,
-            _late(lambda: wiring.store),
+            wiring.store,
             nowhere,
-            _late(lambda: wiring.cache),
+            late(lambda: wiring.cache),
             _queues(wiring),
-            _late(lambda: wiring.graph),
-            _late(lambda: wiring.audit),
-            _late(lambda: wiring.dead_letters),
-            _late(lambda: wiring.findings),
+            late(lambda: wiring.graph),
+            late(lambda: wiring.audit),
+            wiring.dead_letters,
+            wiring.findings,
         )
         accept = Accept(wiring.schema, parts.stream, wiring.clock, Lanes(secrets.token_hex(8), 1))
         self.parts = parts
@@ -115,13 +95,11 @@ class AwsState(Service):
             parts,
             accept,
             stats=lambda: Stats(wiring.region, {}, {}, {}, parts.dead_letters.count(), 0, accept=accept.stats()),
-            verify_once=_late(lambda: wiring.verify_once(stuck_after_s=STUCK_AFTER_S)),
+            verify_once=late(verify_once),
             on_accepted=lambda: None,
             on_close=lambda: None,
             clock=wiring.clock,
-            other_audits=lambda: Others(
-                {}, dict.fromkeys(wiring.regions[1:], "its history lies in its own region of AWS")
-            ),
+            other_audits=lambda: Others({}, dict.fromkeys(wiring.regions[1:], NOT_ASKED)),
         )
 
     def send_many(self, updates: Sequence[AnyUpdate]) -> list[Answer]:
@@ -129,6 +107,13 @@ class AwsState(Service):
         answers = super().send_many(updates)
         self._sent.add([answer.identity for answer in answers if isinstance(answer, Accepted)])
         return answers
+
+    def erase(self, player_id: str, *, reason: str) -> list[Accepted]:
+        """Erase a player. What was sent before has no outcome to wait for any more."""
+        accepted = super().erase(player_id, reason=reason)
+        self._sent.forget(player_id)
+        self._sent.add([answer.identity for answer in accepted])
+        return accepted
 
     def drain(self, *, timeout_s: float) -> bool:
         """Wait until what was sent from here is applied and cached, and the queues are empty; False if time is up."""
@@ -164,29 +149,35 @@ def wiring_at(url: str, *, endpoint_url: str | None = None) -> Wiring:
     if parts.scheme != SCHEME or not parts.hostname or not name or "/" in name:
         raise StartRefused(f"A deployment's URL is like aws://us-east-1/player-consistency-prod, not {url!r}")
     clients = Clients(parts.hostname, endpoint_url=endpoint_url)
-    parameter = f"/{name}/settings"
-    environment = Environment.of_parameter(_parameter(clients, parameter), parameter)
+    try:
+        clients.of("ssm")
+    except (BotoCoreError, ValueError) as exc:  # what is set for botocore is wrong: a profile, an endpoint, a region
+        raise StartRefused(f"{url} cannot be reached: {exc}") from exc
+    text = _parameter(clients, f"/{name}/settings")
+    if text is None:
+        raise StartRefused(f"There is no deployment {name} in {parts.hostname}: it has no parameter /{name}/settings")
+    environment = Environment.of_parameter(text, f"/{name}/settings")
     if environment.gives(s.SCHEMA):
         return Wiring(environment, clients)
-    return Wiring(environment, clients, schema_text=_parameter(clients, f"/{name}/schema"))
+    schema_text = _parameter(clients, f"/{name}/schema")
+    if schema_text is None and not Path(s.SCHEMA.default or "").is_file():
+        raise StartRefused(f"The deployment {name} has no schema here: no parameter /{name}/schema, no game.toml")
+    return Wiring(environment, clients, schema_text=schema_text)
 
 
-def _parameter(clients: Clients, name: str) -> str:
-    """A parameter's text. Raises `StartRefused` if it is not there."""
+def _parameter(clients: Clients, name: str) -> str | None:
+    """The value of a parameter, None if there is none."""
     try:
         answer = clients.read("ssm", "get_parameter", Name=name, WithDecryption=True)
-    except NotNow as exc:
+    except Unavailable as exc:
         if isinstance(exc.__cause__, ClientError) and code_of(exc.__cause__) == "ParameterNotFound":
-            raise StartRefused(f"There is no parameter {name}: is there such a deployment in this region?") from exc
+            return None
         raise
     return str(answer["Parameter"]["Value"])
 
 
 def _queues(wiring: Wiring) -> dict[Stage, Queue]:
-    return {
-        "link": _late(lambda: wiring.queue(s.LINK_QUEUE_URL)),
-        "audit": _late(lambda: wiring.queue(s.AUDIT_QUEUE_URL)),
-    }
+    return {"link": wiring.queue(s.LINK_QUEUE_URL), "audit": wiring.queue(s.AUDIT_QUEUE_URL)}
 
 
 def _wait(condition: Callable[[], bool], deadline: float) -> bool:

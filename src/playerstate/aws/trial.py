@@ -18,6 +18,8 @@ QUEUES = {"link": Wants.EDGES, "audit": Wants.EVERYTHING, "resolve": None, "rech
 """The queues of a deployment, and what of the topic each subscribes to."""
 RECEIVES_MAX = 3
 WAIT_TRIES_MAX = 100
+STANDARD_BYTES_MAX = 4096
+"""Of a parameter in the standard tier."""
 
 
 def make_trial(
@@ -31,8 +33,9 @@ def make_trial(
 ) -> str:
     """Make what a deployment of one region consists of, and its parameter of settings; returns its URL.
 
-    `given` are the settings of what is not made here: cache, graph, audit, and the schema's file, if its text is not
-    given to be kept in a parameter of its own. Raises `NotNow`, `OutcomeUnknown`.
+    A `schema_text` becomes the parameter `/NAME/schema`, for clients that have no file of it.
+
+    `given` are the settings of what is not made here: cache, graph, audit, schema. Raises `NotNow`, `OutcomeUnknown`.
     """
     clients.write("kinesis", "create_stream", StreamName=f"{name}-updates", ShardCount=shards)
     _make_table(clients, f"{name}-rows", "player_id", "state_key", images=True)
@@ -59,14 +62,8 @@ def make_trial(
     text = json.dumps({setting.name: value for setting, value in settings.items()})
     clients.write("ssm", "put_parameter", Name=f"/{name}/settings", Type="String", Value=text)
     if schema_text is not None:
-        clients.write(
-            "ssm",
-            "put_parameter",
-            Name=f"/{name}/schema",
-            Type="String",
-            Tier="Intelligent-Tiering",
-            Value=schema_text,
-        )
+        tier = "Standard" if len(schema_text.encode()) <= STANDARD_BYTES_MAX else "Advanced"
+        clients.write("ssm", "put_parameter", Name=f"/{name}/schema", Type="String", Value=schema_text, Tier=tier)
     _wait_for_stream(clients, f"{name}-updates")
     return f"aws://{clients.region}/{name}"
 

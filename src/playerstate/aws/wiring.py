@@ -40,7 +40,7 @@ class Wiring:
     """The parts of one region of a deployment."""
 
     def __init__(self, environment: Environment, clients: Clients, *, schema_text: str | None = None) -> None:
-        """Without its text, the schema is read from the file that is set."""
+        """Take the schema's text where it is not in a file."""
         self.environment = environment
         self._schema_text = schema_text
         self.clients = clients

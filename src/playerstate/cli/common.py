@@ -32,7 +32,7 @@ Url = Annotated[
         metavar="URL",
         envvar="PLAYERSTATE_URL",
         show_default=False,
-        help="A deployment on AWS, aws://us-east-1/NAME, instead of a data folder.",
+        help="A deployment on AWS, as aws://REGION/NAME, instead of a data folder.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and errors as JSON.")]

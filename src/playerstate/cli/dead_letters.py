@@ -58,7 +58,7 @@ def list_letters(
     where = letter_filter(stage, code, player, older_than)
     if gone and after and not after.isdigit():
         raise click.UsageError("--after takes a number with --gone.")
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         if gone:
             show_gone(node, node.gone_letters(after=int(after or 0), limit=limit, where=where), as_json=as_json)
         else:
@@ -74,7 +74,7 @@ def show(letter_id: LetterId, *, data: Data = DEFAULT_DATA, url: Url = None, as_
     from playerstate.cli.letters import find_letter, show_letter, show_what_became
     from playerstate.cli.opening import existing_node
 
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         letter = find_letter(node, letter_id)
         if letter is not None:
             show_letter(letter, as_json=as_json)
@@ -110,7 +110,7 @@ def send_again(
     where = letter_filter(stage, code, player, older_than)
     _check_choice(letter_ids, every=every, filtered=bool(stage or code or player or older_than))
     _check_asking(every=every, yes=yes, as_json=as_json)
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         ids = chosen(node, letter_ids, where, "Send {} again?", ask=every and not yes)
         exit_code = ExitCode.REFUSED
         if ids is not None:
@@ -148,7 +148,7 @@ def discard(
     _check_choice(letter_ids, every=every, filtered=bool(stage or code or player or older_than))
     _check_asking(every=every, yes=yes, as_json=as_json)
     check_discard_reason(reason)
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         ids = chosen(node, letter_ids, where, "Discard {}? It cannot be undone.", ask=every and not yes)
         exit_code = ExitCode.REFUSED
         if ids is not None:

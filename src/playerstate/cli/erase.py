@@ -34,7 +34,7 @@ def erase(
 
     if as_json and not yes:
         raise click.UsageError("With --json nobody can be asked; give --yes.")
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         code = erase_player(node, player_id, reason, ask=not yes, as_json=as_json)
     leave(code)
 
@@ -59,5 +59,5 @@ def export(
     from playerstate.cli.exporting import export_player
     from playerstate.cli.opening import existing_node
 
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         export_player(node, player_id, output, as_json=as_json)

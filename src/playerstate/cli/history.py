@@ -67,7 +67,7 @@ def history(
     if time_at is not None and (first, last, outcome, producer) != (None, None, None, None):
         raise typer.BadParameter("--at looks at everything until then; it goes with no filter")
     wanted = Wanted(outcome, producer)
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         if time_at is not None:
             recalled = recall(node, player_id, state_key, time_at, everywhere=not here, as_json=as_json)
             show_recalled(recalled, as_json=as_json)

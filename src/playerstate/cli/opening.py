@@ -19,13 +19,14 @@ from playerstate.cli.logs import LogLevel, configure_logging
 from playerstate.client import RemoteNode, find_node
 from playerstate.deployment import Deployment
 from playerstate.errors import StartRefused, Unavailable
+from playerstate.folder import FOLDER_FILE, GATEWAY_FILE
 
 CATCH_UP_S = 30.0
 
 
 def is_data_folder(path: Path) -> bool:
-    """Whether a node has run here."""
-    return (path / "folder.json").is_file()
+    """Whether a node has run here, or a gateway to a deployment on AWS."""
+    return (path / FOLDER_FILE).is_file() or (path / GATEWAY_FILE).is_file()
 
 
 def check_data_folder(path: Path) -> None:
@@ -44,14 +45,15 @@ def check_one_region(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def existing_node(data: Path, url: str | None = None) -> Iterator[PlayerState]:
-    """The node of a folder that is there already, having finished what an earlier one left; or the deployment at a URL.
+def existing_node(data: Path, *, url: str | None = None) -> Iterator[PlayerState]:
+    """The node of a folder that is there already, having finished what an earlier one left; or what is at a URL.
 
     Raises `Unavailable` if there is no such folder.
     """
+    url = url_in_force(url)
     if url is not None:
-        with _deployment(url) as deployment:
-            yield deployment
+        with any_node(data, url=url) as node:
+            yield node
         return
     check_data_folder(data)
     with any_node(data) as node:
@@ -80,14 +82,12 @@ def any_node(data: Path, *, schema: str | None = None, url: str | None = None) -
 
     Being told to end is an exception inside; while the node is being closed it is ignored.
     """
-    if url is not None:
-        with _deployment(url) as deployment:
-            yield deployment
-        return
     configure_logging(LogLevel.WARNING)
-    check_one_region(data)
+    url = url_in_force(url)
+    if url is None:
+        check_one_region(data)
     signal.signal(signal.SIGTERM, _end)
-    node = find_node(data) or _open_here(data, schema)
+    node = (find_node(data) or _open_here(data, schema)) if url is None else at_url(url)
     try:
         yield node
     finally:
@@ -96,19 +96,31 @@ def any_node(data: Path, *, schema: str | None = None, url: str | None = None) -
         node.close()
 
 
-@contextlib.contextmanager
-def _deployment(url: str) -> Iterator[PlayerState]:
-    """The deployment on AWS at a URL, for as long as it takes."""
+def url_in_force(url: str | None) -> str | None:
+    """The URL, or None if the data folder is meant: what the command line says goes before the environment.
+
+    Raises `UsageError` if both are given in the same place.
+    """
     context = click.get_current_context(silent=True)
-    if context is not None and context.get_parameter_source("data") is ParameterSource.COMMANDLINE:
-        raise click.UsageError("Give --data or --url, not both.")
-    configure_logging(LogLevel.WARNING)
+    if url is None or context is None:
+        return url
+    folder_from, url_from = context.get_parameter_source("data"), context.get_parameter_source("url")
+    if folder_from not in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}:
+        return url
+    if folder_from is url_from:
+        raise click.UsageError("Give --data or --url, not both (PLAYERSTATE_DATA, PLAYERSTATE_URL).")
+    return url if url_from is ParameterSource.COMMANDLINE else None
+
+
+def at_url(url: str) -> PlayerState:
+    """The deployment at a URL. Raises `StartRefused` if there is none, `Unavailable`."""
     try:
-        from playerstate.aws.state import connect
-    except ModuleNotFoundError as exc:
-        raise StartRefused("A deployment on AWS needs the extra `aws`: pip install 'playerstate[aws]'") from exc
-    with contextlib.closing(connect(url)) as state:
-        yield state
+        import botocore  # noqa: F401 - of the extra
+    except ImportError as exc:
+        raise StartRefused("An aws:// URL needs the extra `aws`: pip install 'playerstate[aws]'") from exc
+    from playerstate.aws.state import connect
+
+    return connect(url)
 
 
 def _open_here(data: Path, schema: str | None) -> PlayerState:

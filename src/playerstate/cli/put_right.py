@@ -43,7 +43,7 @@ def set_value(
     from playerstate.cli.update_arguments import target_from
 
     _check_can_ask(yes=yes, as_json=as_json)
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         target = target_from(node.schema, state_key, value)
         code = put_right(
             lambda dry_run: node.set_value(player_id, state_key, target, reason=reason, dry_run=dry_run),
@@ -85,7 +85,7 @@ def undo(
     if not producer or not (number.isascii() and number.isdecimal()):
         raise click.UsageError(f"Expected PRODUCER#SEQUENCE, as `history` shows it, got {update!r}.")
     identity = Identity(producer, int(number), player_id, state_key)
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         code = put_right(
             lambda dry_run: node.undo(identity, reason=reason, dry_run=dry_run),
             f"Undo {update} of {player_id}/{state_key}?",

@@ -28,7 +28,7 @@ def get(
     from playerstate.cli.opening import existing_node
     from playerstate.cli.views import show_player, show_view
 
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         if state_key is None:
             show_player(player_id, node.get_player(player_id), as_json=as_json)
         else:
@@ -53,5 +53,5 @@ def watch(
     from playerstate.cli.opening import existing_node
     from playerstate.cli.views import show_changes
 
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         show_changes(node, player_id, count=count, seconds=seconds, as_json=as_json)

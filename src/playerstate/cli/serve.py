@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 import click
 import typer
 
-from playerstate.cli.common import DEFAULT_DATA, ENDING_SIGNALS, AsJson, Data, ExitCode, leave
+from playerstate.cli.common import DEFAULT_DATA, ENDING_SIGNALS, AsJson, Data, ExitCode, Url, leave
 
 
 def serve(
     *,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     schema: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="The game's schema; without it the folder's own, or a starter's."),
@@ -55,7 +56,7 @@ def serve(
     ] = "info",
     as_json: AsJson = False,
 ) -> None:
-    """Run a node on the data folder until it is told to stop (Ctrl-C, SIGTERM).
+    """Run a node on the data folder until it is told to stop (Ctrl-C, SIGTERM); or a gateway to a deployment on AWS.
 
     Other commands and programs on this machine find it by the folder; that of one of several regions is
     `DIR/REGION`. What is under way when it stops is finished, what waits is done by the next start.
@@ -64,20 +65,30 @@ def serve(
     Examples:
       playerstate serve --data ./data --schema game.toml
       playerstate serve --data ./world --regions us-east-1,eu-west-1,ap-northeast-1
+      playerstate serve --data ./gateway --url aws://us-east-1/player-consistency-prod
     """  # noqa: D301 - \b keeps the lines of the examples
     names = [name.strip() for name in regions.split(",")] if regions is not None else []
     if names and (region is not None or cache_url is not None):
         raise click.UsageError("--region and --cache-url are for a single region.")
+    if url is not None and (schema, region, regions, cache_url, metrics_port) != (None,) * 5:
+        raise click.UsageError(
+            "--schema, --region, --regions, --cache-url and --metrics-port are a node's, and not for a --url."
+        )
     signals: SimpleQueue[int] = SimpleQueue()  # unlike an event's `set`, its `put` may interrupt anything
     for number in ENDING_SIGNALS:
         # for good: neither the start nor the stop of a node may be broken into
         signal.signal(number, lambda number, _frame: signals.put(number))
 
     from playerstate.cli.logs import LogLevel, configure_logging
+
+    configure_logging(LogLevel(log_level), as_json=as_json)
+    if url is not None:
+        from playerstate.cli.gateway import run_gateway
+
+        leave(ExitCode.DONE if run_gateway(data, url, signals, as_json=as_json) else ExitCode.REFUSED)
     from playerstate.cli.serving import run
     from playerstate.node import Options
 
-    configure_logging(LogLevel(log_level), as_json=as_json)
     options = Options(region=region, cache_url=cache_url)
     served = run(data, schema, names, options, signals, as_json=as_json, metrics_port=metrics_port)
     leave(ExitCode.DONE if served else ExitCode.REFUSED)

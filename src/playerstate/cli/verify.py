@@ -39,7 +39,7 @@ def verify(
 
     if everything and sample is not None:
         raise click.UsageError("Give --all or --sample, not both.")
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         if everything:
             code = verify_all(node, repair=repair, as_json=as_json)
         else:
@@ -65,5 +65,5 @@ def findings(
     from playerstate.cli.opening import existing_node
     from playerstate.cli.verifying import show_findings
 
-    with existing_node(data, url) as node:
+    with existing_node(data, url=url) as node:
         show_findings(node.findings(player_id, before=before, limit=limit), as_json=as_json)
