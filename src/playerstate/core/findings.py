@@ -41,6 +41,9 @@ class Repair(StrEnum):
     """Nothing was done: repairing is switched off, or it cannot be told what is right."""
 
 
+FINDINGS_MAX = 100_000
+"""How many findings are kept, however young they are."""
+
 OPEN = (Repair.LEFT, Repair.FAILED)
 """What became of findings that are still there."""
 

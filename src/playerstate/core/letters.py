@@ -10,6 +10,9 @@ import msgspec
 from playerstate.core.model import DeadLetter, Identity, Stage
 from playerstate.errors import InvalidUpdate
 
+LETTERS_MAX, GONE_LETTERS_MAX = 20_000, 50_000
+"""How many letters, and records of those that have gone, are kept, however young they are."""
+
 DISCARD_REASON_LENGTH_MAX = 200
 REPLAYER_PREFIX = "replay:"
 """What the producers of letters that are sent again begin with."""

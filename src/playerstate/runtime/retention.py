@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from playerstate.core.findings import FINDINGS_MAX
+from playerstate.core.letters import GONE_LETTERS_MAX, LETTERS_MAX
 from playerstate.core.producers import RETENTION_MS
 from playerstate.core.wire import read_accepted_at
 from playerstate.ports.audit import Audit
@@ -28,9 +30,6 @@ LOOKED_AT_MAX = 4_000
 BYTES_EACH_MIN = 256
 """What a transition takes at the least."""
 LETTERS_AT_ONCE = 100
-LETTERS_MAX = 20_000
-GONE_LETTERS_MAX = 50_000
-FINDINGS_MAX = 100_000
 FUTURE_MS = 3_600_000
 """What was written further ahead than this has its time from a clock that was wrong."""
 

@@ -85,10 +85,10 @@ class DynamoDeadLetters:
     def expire(self, before: int, keep: int, *, at: int, limit: int) -> int:
         """End letters that are too old or too many."""
         ending = Ending(End.EXPIRED, at)
-        old = self._control.query(LETTER_FOUND, ("<", number_text(before)))
+        old = self._control.query(LETTER_FOUND, ("<", number_text(before)), page_size=limit)
         gone = self._changes.end([item["letter_id"] for item in islice(old, limit)], ending)
         too_many = max(min(self.count() - keep, limit - gone), 0)
-        first = self._control.query(LETTER_PUT) if too_many else iter(())
+        first = self._control.query(LETTER_PUT, page_size=too_many) if too_many else iter(())
         return gone + self._changes.end([item["letter_id"] for item in islice(first, too_many)], ending)
 
     def erase(self, player_id: str, *, at: int, before: str | None = None) -> int:
@@ -160,10 +160,10 @@ class DynamoDeadLetters:
 
     def forget(self, before: int, keep: int, *, limit: int) -> int:
         """Delete records that are too old or too many."""
-        old = self._control.query(GONE_AT, ("<", number_text(before)))
+        old = self._control.query(GONE_AT, ("<", number_text(before)), page_size=limit)
         forgotten = self._changes.forget([item["number"] for item in islice(old, limit)])
         too_many = max(min(self._changes.counts()["records"] - keep, limit - forgotten), 0)
-        first = self._control.query(GONE, attributes=("sk",)) if too_many else iter(())
+        first = self._control.query(GONE, attributes=("sk",), page_size=too_many) if too_many else iter(())
         return forgotten + self._changes.forget([int(item["sk"]) for item in islice(first, too_many)])
 
     def forgotten_up_to(self, producer: str) -> int:

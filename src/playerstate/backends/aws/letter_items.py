@@ -35,6 +35,7 @@ LETTER_ITEMS_MAX, ENDING_ITEMS_MAX = 5, 9
 """At most so many items are written for a letter that is put, and for one that ends; none is there twice."""
 
 PRODUCER_LENGTH_MAX = 512
+"""Of one that is in a name as it is; DynamoDB takes 1,024 bytes."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(DeadLetter).decode
