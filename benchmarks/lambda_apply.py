@@ -26,6 +26,7 @@ from emulator import Emulator
 from msgspec.structs import replace
 
 from playerstate.aws import settings as s
+from playerstate.aws.applying import applying
 from playerstate.aws.state import wiring_at
 from playerstate.aws.trial import make_trial
 from playerstate.backends.aws.clients import Clients
@@ -33,7 +34,6 @@ from playerstate.backends.aws.emf import AwsMetric
 from playerstate.core.model import Update
 from playerstate.core.wire import encode_record, encode_update
 from playerstate.folder import starter_schema
-from playerstate.lambdas import apply
 from playerstate.workload.life import Life
 
 NAME = "bench"
@@ -103,7 +103,7 @@ def measure(folder: Path, endpoint: str, updates: list[Update], per_record: int,
     schema.write_text(starter_schema(), "utf-8")
     make_trial(Clients(REGION, endpoint_url=endpoint), NAME, REGION, {s.SCHEMA: str(schema)})
     rows = Rows()
-    function = apply.make(wiring_at(f"aws://{REGION}/{NAME}", endpoint_url=endpoint), rows)
+    function = applying(wiring_at(f"aws://{REGION}/{NAME}", endpoint_url=endpoint), rows)
     now = time.time_ns() // 1_000_000
     bodies = [
         encode_record(now, [encode_update(update) for update in updates[start : start + per_record]])

@@ -16,14 +16,16 @@ from aws.neptune_server import CREDENTIALS, NeptuneServer
 from influx import Influx
 from ministack import REGION, MiniStack
 from playerstate.aws import settings as s
+from playerstate.aws.applying import applying
 from playerstate.aws.projecting import projecting
 from playerstate.aws.state import AwsState, wiring_at
 from playerstate.aws.trial import make_trial
+from playerstate.aws.verifying import verifying
 from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.emf import UPDATES
 from playerstate.core.schema import parse_schema
 from playerstate.folder import starter_schema
-from playerstate.lambdas import apply, audit, link, recheck, resolve, verify
+from playerstate.lambdas import audit, link, recheck, resolve
 from playerstate.workload.compare import compare
 from playerstate.workload.ledger import Ledger
 from playerstate.workload.life import Life
@@ -82,7 +84,7 @@ def drive(wiring: Wiring, told: Told) -> Driver:
     """Have the functions called."""
     driver = Driver(wiring.clients)
     text = wiring.environment.text
-    driver.stream("apply", text(s.STREAM), apply.make(wiring, told))
+    driver.stream("apply", text(s.STREAM), applying(wiring, told))
     driver.table("project", text(s.TABLE), projecting(wiring, told))
     for name, setting, function in [
         ("link", s.LINK_QUEUE_URL, link),
@@ -113,7 +115,7 @@ def test_everything_agrees(wiring: Wiring) -> None:
             str(finding)
             for finding in compare(expected, read_found(state.parts, wiring.schema, expected, outcomes)).findings
         ] == []
-        checked = verify.make(wiring, told)({})
+        checked = verifying(wiring, told)({})
         assert (checked["findings"], checked["not_checked"]) == (0, {})
         assert checked["keys"] > 0
     finally:

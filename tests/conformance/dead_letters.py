@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from random import Random
 
 import pytest
 from msgspec import structs
@@ -28,6 +30,9 @@ ALIKE = [
 
 
 class DeadLettersSuite(Suite, ABC):
+    whole_up_to: int | None = None
+    """Bodies that are larger than this are cut, unless they can be compressed to it: a declared gap."""
+
     @abstractmethod
     def open(self, path: Path) -> AbstractContextManager[DeadLetters]:
         """Open the dead letters that lie at a path, or make them."""
@@ -156,6 +161,53 @@ class DeadLettersSuite(Suite, ABC):
         assert letters.has_ended(put[3])
         assert letters.latest_gone("03") == letters.gone()[3]
 
+    @pytest.mark.parametrize("compressible", [False, True], ids=["noise", "text"])
+    def test_bodies_of_any_size(self, letters: DeadLetters, compressible: bool) -> None:
+        """Promise 10: up to 1 MiB they are kept as they are, or cut, which the reason says with size and SHA-256.
+
+        Whether it is whole or not, a letter that is found again is known: while it is there, and after it has gone.
+        """
+        around = self.whole_up_to or 350_000
+        sizes = [around - 1, around, around + 1, 409_600, 1_048_576]
+        bodies = [(b"{}" * size)[:size] if compressible else Random(size).randbytes(size) for size in sizes]
+        put = [letter(f"{n}", stage="link", body=body) for n, body in enumerate(bodies)]
+        assert letters.put(put) == len(sizes)
+        assert letters.put(put) == 0
+        cut = 0
+        for one, kept in zip(put, letters.list(), strict=True):
+            if kept != one:
+                cut += 1
+                assert self.whole_up_to is not None
+                assert len(one.body) > self.whole_up_to
+                assert not compressible
+                assert len(kept.body) > self.whole_up_to // 2
+                assert one.body.startswith(kept.body)
+                assert f"{len(kept.body)} of {len(one.body)} bytes" in kept.reason
+                assert hashlib.sha256(one.body).hexdigest() in kept.reason
+                assert kept.reason.startswith(one.reason)
+            assert letters.replace(structs.replace(kept, tried_at=NOW_MS))
+            assert letters.get(kept.letter_id) == structs.replace(kept, tried_at=NOW_MS)
+            assert not letters.has_ended(one)
+        assert cut == (3 if self.whole_up_to and not compressible else 0)
+        assert letters.expire(2 * NOW_MS, 0, at=NOW_MS, limit=100) == len(sizes)
+        assert all(letters.has_ended(one) for one in put)
+        assert not letters.has_ended(structs.replace(put[-1], body=put[-1].body + b"!"))
+
+    def test_identities_of_any_size(self, letters: DeadLetters) -> None:
+        """Promise 10: what has an identity that nobody can have is kept, and expires, and is forgotten all the same."""
+        odd = Identity("@" + "ü" * 3_000, 1, "x" * 420_000, "y" * 3_000)
+        put = [
+            letter("1", body=b"{" * 430_000, identity=odd),
+            letter("2", identity=odd._replace(player_id="x")),
+            structs.replace(letter("3"), reason="r" * 500_000),
+        ]
+        assert letters.put(put) == 3
+        assert [one.body for one in letters.list()] == [one.body for one in put]
+        assert letters.find(odd._replace(player_id="x")) == put[1]
+        assert letters.expire(2 * NOW_MS, 0, at=NOW_MS, limit=100) == 3
+        assert letters.forget(2 * NOW_MS, 0, limit=100) == 3
+        assert letters.forgotten_up_to(odd.producer) == 1
+
     def test_put_from_many_threads(self, letters: DeadLetters) -> None:
         """Stages that find the same letters at the same time keep each once."""
         found = [letter(f"{n:03}") for n in range(20)]
@@ -235,6 +287,33 @@ class DeadLettersSuite(Suite, ABC):
         assert (letters.find(IDENTITY), letters.code_of(IDENTITY)) == (None, "malformed")
         assert letters.code_of(ALIKE[1]) is None
         assert set(letters.identities()) == {IDENTITY, ALIKE[0]}
+
+    def test_what_was_put_since_a_mark(self, letters: DeadLetters) -> None:
+        """Promise 2: whoever takes in what is new by the mark misses none, also of those that have gone meanwhile.
+
+        What was put before is not among it while it is there: nobody reads all that there is for one that is new.
+        """
+        letters.put([letter(f"{n}", identity=IDENTITY._replace(sequence=n)) for n in range(4)])
+        letters.end("0", DISCARDED)
+        mark = letters.mark()
+        assert {one.sequence for one in letters.identities_since(mark)} <= {0}
+        assert {one.sequence for one in letters.identities_since(0)} == {0, 1, 2, 3}
+        letters.put([letter("2", identity=IDENTITY), letter("a")])
+        letters.put([letter(f"b{n}", identity=IDENTITY._replace(sequence=n)) for n in range(20, 50)])
+        letters.end("1", DISCARDED)
+        letters.replace(structs.replace(letter("3", identity=IDENTITY._replace(sequence=3)), tried_at=NOW_MS))
+        for n in range(21, 40):
+            letters.end(f"b{n}", DISCARDED)
+        since = {one.sequence for one in letters.identities_since(mark)}
+        assert since >= set(range(20, 50))
+        assert not since.intersection({2, 3, IDENTITY.sequence})
+        assert since <= {one.sequence for one in letters.identities()}
+        for taken_in_up_to in range(mark, letters.mark()):
+            put_then = 20 + taken_in_up_to - (mark + 1)  # of the first letter after that mark; "a" names no update
+            found = {one.sequence for one in letters.identities_since(taken_in_up_to)}
+            assert found >= set(range(max(put_then, 20), 50))
+        letters.forget(2 * NOW_MS, 0, limit=100)
+        assert {one.sequence for one in letters.identities_since(mark)} == {20, *range(40, 50)}
 
     def test_expiring(self, letters: DeadLetters) -> None:
         """What was found before a time goes, and of more than are to be kept those first that were put first."""

@@ -29,6 +29,8 @@ class TestSqliteDeadLetters(DeadLettersSuite):
 
 
 class TestDynamoDeadLetters(DeadLettersSuite):
+    whole_up_to = 350_000
+
     @pytest.fixture(autouse=True)
     def emulator(self, ministack: MiniStack) -> None:
         self._control = Control(clients_of(ministack), make_control_table(ministack))

@@ -9,6 +9,7 @@ import pytest
 from msgspec import structs
 
 from builders import letter
+from playerstate.backends.memory.dead_letters import MemoryDeadLetters
 from playerstate.core.answers import Accepted, Rejected
 from playerstate.core.letters import End, Ending, replayer
 from playerstate.core.model import DeadLetter, Identity, Outcome, Status, Update
@@ -18,8 +19,10 @@ from playerstate.core.wire import encode_record, encode_update
 from playerstate.errors import InvalidUpdate, OutcomeUnknown, SlowDown, Unavailable
 from playerstate.folder import starter_schema
 from playerstate.ports.stream import NewRecord
+from playerstate.stages import put_aside
 from playerstate.stages.accept import Accept, Lanes
 from playerstate.stages.apply import Apply
+from playerstate.stages.put_aside import PutAside
 from stages.world import NOW_MS, REGION, World, records, update
 
 HOUR_MS = 3_600_000
@@ -116,17 +119,21 @@ def test_what_another_process_put_aside_stays_dead() -> None:
     assert value(with_mana(world)) == 0
 
 
-def test_what_is_on_record_is_read_again_only_when_others_have_put_letters() -> None:
-    """Neither every batch nor what a process puts aside itself makes it read all that it knows."""
+def test_others_letters_are_taken_in_once() -> None:
+    """Neither every batch nor what a process puts aside itself makes it read; what others put it reads, not all."""
     world, _ = dead_mana(mana(5))
     read: list[int] = []
-    identities = world.dead_letters.identities
+    identities_since = world.dead_letters.identities_since
 
-    def noted() -> Sequence[Identity]:
-        read.append(world.dead_letters.count())
-        return identities()
+    def noted(mark: int) -> Sequence[Identity]:
+        read.append(mark)
+        return identities_since(mark)
 
-    world.dead_letters.identities = noted  # type: ignore[method-assign]
+    def all_again() -> Sequence[Identity]:
+        raise AssertionError("all that is on record is read again")
+
+    world.dead_letters.identities_since = noted  # type: ignore[method-assign]
+    world.dead_letters.identities = all_again  # type: ignore[method-assign]
     world.put_updates(update({"state_key": "nothing", "op": "add", "n": 1}), update({"op": "add", "n": 1}, sequence=2))
     world.step_all()
     world.put_updates(update({"op": "add", "n": 1}, sequence=3))
@@ -136,7 +143,59 @@ def test_what_is_on_record_is_read_again_only_when_others_have_put_letters() -> 
     for sequence in (4, 5):
         world.put_updates(update({"op": "add", "n": 1}, sequence=sequence))
         world.step_all()
-    assert read == [3]
+    assert read == [2]
+
+
+@pytest.mark.parametrize("others_first", [True, False])
+@pytest.mark.parametrize("looks_between", [True, False])
+@pytest.mark.parametrize("goes", [True, False])
+def test_others_letters_are_not_missed_among_own_ones(others_first: bool, looks_between: bool, goes: bool) -> None:
+    """Promise 2: in whatever order letters are put, by whomever, and also if another's goes before it is looked at."""
+    letters = MemoryDeadLetters()
+    aside = PutAside(letters)
+    own = [letter(f"own-{n}", identity=mana(1, sequence=n).identity) for n in (1, 2)]
+    others = [letter(f"other-{n}", identity=mana(1, sequence=n).identity) for n in (11, 12)]
+    for mine, foreign in zip(own, others, strict=True):
+        for put in (letters.put, aside.put) if others_first else (aside.put, letters.put):
+            assert put([foreign if put == letters.put else mine]) == 1
+        if goes:
+            letters.end(foreign.letter_id, Ending(End.DISCARDED, NOW_MS, "a test"))
+        if looks_between:
+            aside.refresh()
+    aside.refresh()
+    assert all(one.identity and aside.holds(one.identity) for one in own + others)
+    assert not aside.holds(mana(1, sequence=20).identity)
+
+
+def test_what_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was forgotten is let go of once there is much of it, whoever had put it; if all is on record it is known."""
+    monkeypatch.setattr(put_aside, "KNOWN_MAX", 5)
+    letters = MemoryDeadLetters()
+    aside = PutAside(letters)
+    for n in range(40):
+        one = letter(f"{n:02}", identity=mana(1, sequence=n).identity)
+        if n % 2:
+            letters.put([one])
+            aside.refresh()
+        else:
+            aside.put([one])
+        letters.expire(2 * NOW_MS, 0, at=NOW_MS, limit=9)
+        letters.forget(2 * NOW_MS, 0, limit=9)
+        assert len(aside._known) <= 5
+    read: list[int] = []
+    identities = letters.identities
+    monkeypatch.setattr(letters, "identities", lambda: (read.append(1), identities())[1])
+    for n in range(40, 80):
+        aside.put([letter(f"{n}", identity=mana(1, sequence=n).identity)])
+    assert len(aside._known) == 40
+    assert len(read) < 5
+
+
+def test_a_batch_that_comes_again_counts_its_letters_once() -> None:
+    """Whoever counts letters would otherwise count every try of a batch that fails behind them."""
+    world = World()
+    world.put_on_stream(b"no record")
+    assert [world.apply.handle(records(world)).letters for _ in range(3)] == [1, 0, 0]
 
 
 def test_an_update_is_put_aside_once() -> None:

@@ -114,6 +114,10 @@ class Environment:
             raise StartRefused(f"The parameter {name} has what is no setting: {', '.join(unknown)}")
         return cls(given, where=f"{{name}} in the parameter {name}")
 
+    def gives(self, setting: Setting) -> bool:
+        """Whether a setting was given."""
+        return bool(self._given.get(setting.name, "").strip())
+
     def text(self, setting: Setting) -> str:
         """A setting. Raises `StartRefused`, which says how to give it, where it is missing."""
         self.asked.add(setting)

@@ -3,15 +3,20 @@
     with playerstate.aws.state.connect("aws://us-east-1/player-consistency-prod") as state:
         state.send(...)
 
-The URL names the region of AWS and the deployment, whose settings lie in Systems Manager under `/NAME/settings`.
+The URL names the region of AWS and the deployment, whose settings lie in Systems Manager under `/NAME/settings`. The
+game's schema is the file that they name or, where they name none, the parameter `/NAME/schema`.
 """
 
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
 
 from playerstate.api import AnyUpdate
 from playerstate.aws import settings as s
@@ -20,19 +25,24 @@ from playerstate.aws.settings import Environment
 from playerstate.aws.ways import NoPositions
 from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.clients import Clients
+from playerstate.backends.aws.errors import code_of
 from playerstate.backends.aws.kinesis import KinesisStream
 from playerstate.core.answers import Accepted, Answer, Stats
 from playerstate.core.model import Stage
 from playerstate.core.rechecks import reaches
-from playerstate.errors import StartRefused
+from playerstate.errors import NotNow, StartRefused
 from playerstate.ports.queue import Queue
 from playerstate.ports.stream import NewRecord, StreamRecord
 from playerstate.service import Parts, Service
 from playerstate.stages.accept import Accept, Lanes
+from playerstate.stages.history import Others
 from playerstate.stages.recheck import STUCK_AFTER_S
+
+T = TypeVar("T")
 
 SCHEME = "aws"
 DRAIN_POLL_S = 0.1
+ELSEWHERE = "its history lies in its own region of AWS"
 
 
 class OnlyAppends:
@@ -58,6 +68,25 @@ class OnlyAppends:
         return 0
 
 
+class _Late:
+    """A part that is made when it is first used: a client that reads a key needs no rights to the graph."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._part: Any = None
+        self._making = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._making:
+            if self._part is None:
+                self._part = self._make()
+        return getattr(self._part, name)
+
+
+def _late(make: Callable[[], T]) -> T:
+    return cast("T", _Late(make))
+
+
 class AwsState(Service):
     """A `PlayerState`. It knows what it has sent itself: `drain` waits for that, and for the queues to be empty.
 
@@ -67,16 +96,16 @@ class AwsState(Service):
     def __init__(self, wiring: Wiring) -> None:
         nowhere = NoPositions()
         parts = Parts(
-            OnlyAppends(KinesisStream(wiring.clients, wiring.environment.text(s.STREAM))),
+            _late(lambda: OnlyAppends(KinesisStream(wiring.clients, wiring.environment.text(s.STREAM)))),
             nowhere,
-            wiring.store,
+            _late(lambda: wiring.store),
             nowhere,
-            wiring.cache,
+            _late(lambda: wiring.cache),
             _queues(wiring),
-            wiring.graph,
-            wiring.audit,
-            wiring.dead_letters,
-            wiring.findings,
+            _late(lambda: wiring.graph),
+            _late(lambda: wiring.audit),
+            _late(lambda: wiring.dead_letters),
+            _late(lambda: wiring.findings),
         )
         accept = Accept(wiring.schema, parts.stream, wiring.clock, Lanes(secrets.token_hex(8), 1))
         self.parts = parts
@@ -86,10 +115,13 @@ class AwsState(Service):
             parts,
             accept,
             stats=lambda: Stats(wiring.region, {}, {}, {}, parts.dead_letters.count(), 0, accept=accept.stats()),
-            verify_once=wiring.verify_once(stuck_after_s=STUCK_AFTER_S),
+            verify_once=_late(lambda: wiring.verify_once(stuck_after_s=STUCK_AFTER_S)),
             on_accepted=lambda: None,
             on_close=lambda: None,
             clock=wiring.clock,
+            other_audits=lambda: Others(
+                {}, dict.fromkeys(wiring.regions[1:], "its history lies in its own region of AWS")
+            ),
         )
 
     def send_many(self, updates: Sequence[AnyUpdate]) -> list[Answer]:
@@ -133,12 +165,28 @@ def wiring_at(url: str, *, endpoint_url: str | None = None) -> Wiring:
         raise StartRefused(f"A deployment's URL is like aws://us-east-1/player-consistency-prod, not {url!r}")
     clients = Clients(parts.hostname, endpoint_url=endpoint_url)
     parameter = f"/{name}/settings"
-    answer = clients.read("ssm", "get_parameter", Name=parameter, WithDecryption=True)
-    return Wiring(Environment.of_parameter(answer["Parameter"]["Value"], parameter), clients)
+    environment = Environment.of_parameter(_parameter(clients, parameter), parameter)
+    if environment.gives(s.SCHEMA):
+        return Wiring(environment, clients)
+    return Wiring(environment, clients, schema_text=_parameter(clients, f"/{name}/schema"))
+
+
+def _parameter(clients: Clients, name: str) -> str:
+    """A parameter's text. Raises `StartRefused` if it is not there."""
+    try:
+        answer = clients.read("ssm", "get_parameter", Name=name, WithDecryption=True)
+    except NotNow as exc:
+        if isinstance(exc.__cause__, ClientError) and code_of(exc.__cause__) == "ParameterNotFound":
+            raise StartRefused(f"There is no parameter {name}: is there such a deployment in this region?") from exc
+        raise
+    return str(answer["Parameter"]["Value"])
 
 
 def _queues(wiring: Wiring) -> dict[Stage, Queue]:
-    return {"link": wiring.queue(s.LINK_QUEUE_URL), "audit": wiring.queue(s.AUDIT_QUEUE_URL)}
+    return {
+        "link": _late(lambda: wiring.queue(s.LINK_QUEUE_URL)),
+        "audit": _late(lambda: wiring.queue(s.AUDIT_QUEUE_URL)),
+    }
 
 
 def _wait(condition: Callable[[], bool], deadline: float) -> bool:

@@ -20,10 +20,19 @@ RECEIVES_MAX = 3
 WAIT_TRIES_MAX = 100
 
 
-def make_trial(clients: Clients, name: str, region: str, given: Mapping[s.Setting, str], *, shards: int = 1) -> str:
+def make_trial(
+    clients: Clients,
+    name: str,
+    region: str,
+    given: Mapping[s.Setting, str],
+    *,
+    shards: int = 1,
+    schema_text: str | None = None,
+) -> str:
     """Make what a deployment of one region consists of, and its parameter of settings; returns its URL.
 
-    `given` are the settings of what is not made here: cache, graph, audit, schema. Raises `NotNow`, `OutcomeUnknown`.
+    `given` are the settings of what is not made here: cache, graph, audit, and the schema's file, if its text is not
+    given to be kept in a parameter of its own. Raises `NotNow`, `OutcomeUnknown`.
     """
     clients.write("kinesis", "create_stream", StreamName=f"{name}-updates", ShardCount=shards)
     _make_table(clients, f"{name}-rows", "player_id", "state_key", images=True)
@@ -49,6 +58,15 @@ def make_trial(clients: Clients, name: str, region: str, given: Mapping[s.Settin
     }
     text = json.dumps({setting.name: value for setting, value in settings.items()})
     clients.write("ssm", "put_parameter", Name=f"/{name}/settings", Type="String", Value=text)
+    if schema_text is not None:
+        clients.write(
+            "ssm",
+            "put_parameter",
+            Name=f"/{name}/schema",
+            Type="String",
+            Tier="Intelligent-Tiering",
+            Value=schema_text,
+        )
     _wait_for_stream(clients, f"{name}-updates")
     return f"aws://{clients.region}/{name}"
 

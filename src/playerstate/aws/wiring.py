@@ -39,8 +39,10 @@ if TYPE_CHECKING:
 class Wiring:
     """The parts of one region of a deployment."""
 
-    def __init__(self, environment: Environment, clients: Clients) -> None:
+    def __init__(self, environment: Environment, clients: Clients, *, schema_text: str | None = None) -> None:
+        """Without its text, the schema is read from the file that is set."""
         self.environment = environment
+        self._schema_text = schema_text
         self.clients = clients
         self.clock = SystemClock()
 
@@ -68,6 +70,8 @@ class Wiring:
     @cached_property
     def schema(self) -> Schema:
         """The game's schema. Raises `StartRefused` if it cannot be read."""
+        if self._schema_text is not None:
+            return parse_schema(self._schema_text)
         path = Path(self.environment.text(s.SCHEMA))
         try:
             text = path.read_text("utf-8")

@@ -25,6 +25,16 @@ Data = Annotated[
     Path,
     typer.Option("--data", metavar="DIR", envvar="PLAYERSTATE_DATA", file_okay=False, help="The data folder."),
 ]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        envvar="PLAYERSTATE_URL",
+        show_default=False,
+        help="A deployment on AWS, aws://us-east-1/NAME, instead of a data folder.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and errors as JSON.")]
 PlayerId = Annotated[str, typer.Argument(metavar="PLAYER", show_default=False, help="The player's id.")]
 

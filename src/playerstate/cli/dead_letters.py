@@ -7,7 +7,7 @@ from typing import Annotated
 import click
 import typer
 
-from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, ExitCode, leave
+from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, ExitCode, Url, leave
 
 app = typer.Typer(help="Look at what no stage could take, send it again, or discard it.", no_args_is_help=True)
 
@@ -45,6 +45,7 @@ def list_letters(
         str, typer.Option(metavar="ID", show_default=False, help="Go on after this letter; with --gone, its number.")
     ] = "",
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """List the dead letters, how old they are, and how many there are.
@@ -57,7 +58,7 @@ def list_letters(
     where = letter_filter(stage, code, player, older_than)
     if gone and after and not after.isdigit():
         raise click.UsageError("--after takes a number with --gone.")
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         if gone:
             show_gone(node, node.gone_letters(after=int(after or 0), limit=limit, where=where), as_json=as_json)
         else:
@@ -65,7 +66,7 @@ def list_letters(
 
 
 @app.command()
-def show(letter_id: LetterId, *, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+def show(letter_id: LetterId, *, data: Data = DEFAULT_DATA, url: Url = None, as_json: AsJson = False) -> None:
     """Show a dead letter with all that it holds, or what became of one that has gone.
 
     Example: playerstate dead-letters show stream-0000000000000001-0000
@@ -73,7 +74,7 @@ def show(letter_id: LetterId, *, data: Data = DEFAULT_DATA, as_json: AsJson = Fa
     from playerstate.cli.letters import find_letter, show_letter, show_what_became
     from playerstate.cli.opening import existing_node
 
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         letter = find_letter(node, letter_id)
         if letter is not None:
             show_letter(letter, as_json=as_json)
@@ -92,6 +93,7 @@ def send_again(
     older_than: OlderThan = "",
     yes: Yes = False,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Send the updates of dead letters again, as the producer `replay:ID:HASH`, and wait for their outcomes.
@@ -108,7 +110,7 @@ def send_again(
     where = letter_filter(stage, code, player, older_than)
     _check_choice(letter_ids, every=every, filtered=bool(stage or code or player or older_than))
     _check_asking(every=every, yes=yes, as_json=as_json)
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         ids = chosen(node, letter_ids, where, "Send {} again?", ask=every and not yes)
         exit_code = ExitCode.REFUSED
         if ids is not None:
@@ -130,6 +132,7 @@ def discard(
     older_than: OlderThan = "",
     yes: Yes = False,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Discard dead letters for good. What they held goes; that they were there, and why they went, stays on record.
@@ -145,7 +148,7 @@ def discard(
     _check_choice(letter_ids, every=every, filtered=bool(stage or code or player or older_than))
     _check_asking(every=every, yes=yes, as_json=as_json)
     check_discard_reason(reason)
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         ids = chosen(node, letter_ids, where, "Discard {}? It cannot be undone.", ask=every and not yes)
         exit_code = ExitCode.REFUSED
         if ids is not None:

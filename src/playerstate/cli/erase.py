@@ -8,7 +8,7 @@ from typing import Annotated
 import click
 import typer
 
-from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, PlayerId, leave
+from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, PlayerId, Url, leave
 
 
 def erase(
@@ -20,6 +20,7 @@ def erase(
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Erase a player: all of the state goes back to empty, and its history goes.
@@ -33,7 +34,7 @@ def erase(
 
     if as_json and not yes:
         raise click.UsageError("With --json nobody can be asked; give --yes.")
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         code = erase_player(node, player_id, reason, ask=not yes, as_json=as_json)
     leave(code)
 
@@ -48,6 +49,7 @@ def export(
         ),
     ] = None,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Write everything that is held about a player as JSON, to standard output or to a file.
@@ -57,5 +59,5 @@ def export(
     from playerstate.cli.exporting import export_player
     from playerstate.cli.opening import existing_node
 
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         export_player(node, player_id, output, as_json=as_json)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, PlayerId
+from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, PlayerId, Url
 from playerstate.cli.read import StateKey
 
 
@@ -40,6 +40,7 @@ def history(
     ] = None,
     here: Annotated[bool, typer.Option("--here", help="Only what the region of this folder wrote.")] = False,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Show which updates made a player's state what it is, in all regions; or what it was.
@@ -66,7 +67,7 @@ def history(
     if time_at is not None and (first, last, outcome, producer) != (None, None, None, None):
         raise typer.BadParameter("--at looks at everything until then; it goes with no filter")
     wanted = Wanted(outcome, producer)
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         if time_at is not None:
             recalled = recall(node, player_id, state_key, time_at, everywhere=not here, as_json=as_json)
             show_recalled(recalled, as_json=as_json)

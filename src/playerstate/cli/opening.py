@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+import click
+from click.core import ParameterSource
+
 import playerstate
 from playerstate.api import PlayerState
 from playerstate.cli.common import ENDING_SIGNALS
@@ -15,7 +18,7 @@ from playerstate.cli.console import note
 from playerstate.cli.logs import LogLevel, configure_logging
 from playerstate.client import RemoteNode, find_node
 from playerstate.deployment import Deployment
-from playerstate.errors import Unavailable
+from playerstate.errors import StartRefused, Unavailable
 
 CATCH_UP_S = 30.0
 
@@ -41,11 +44,15 @@ def check_one_region(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def existing_node(data: Path) -> Iterator[PlayerState]:
-    """The node of a folder that is there already, having finished what an earlier one left.
+def existing_node(data: Path, url: str | None = None) -> Iterator[PlayerState]:
+    """The node of a folder that is there already, having finished what an earlier one left; or the deployment at a URL.
 
     Raises `Unavailable` if there is no such folder.
     """
+    if url is not None:
+        with _deployment(url) as deployment:
+            yield deployment
+        return
     check_data_folder(data)
     with any_node(data) as node:
         if not isinstance(node, RemoteNode) and not node.drain(timeout_s=CATCH_UP_S):
@@ -68,11 +75,15 @@ def running_node(data: Path) -> Iterator[RemoteNode]:
 
 
 @contextlib.contextmanager
-def any_node(data: Path, *, schema: str | None = None) -> Iterator[PlayerState]:
-    """The node of a folder, which is made if it is not there, with `schema` or the starter's.
+def any_node(data: Path, *, schema: str | None = None, url: str | None = None) -> Iterator[PlayerState]:
+    """The node of a folder, which is made if it is not there, with `schema` or the starter's; or what is at a URL.
 
     Being told to end is an exception inside; while the node is being closed it is ignored.
     """
+    if url is not None:
+        with _deployment(url) as deployment:
+            yield deployment
+        return
     configure_logging(LogLevel.WARNING)
     check_one_region(data)
     signal.signal(signal.SIGTERM, _end)
@@ -83,6 +94,21 @@ def any_node(data: Path, *, schema: str | None = None) -> Iterator[PlayerState]:
         for number in ENDING_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         node.close()
+
+
+@contextlib.contextmanager
+def _deployment(url: str) -> Iterator[PlayerState]:
+    """The deployment on AWS at a URL, for as long as it takes."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.get_parameter_source("data") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("Give --data or --url, not both.")
+    configure_logging(LogLevel.WARNING)
+    try:
+        from playerstate.aws.state import connect
+    except ModuleNotFoundError as exc:
+        raise StartRefused("A deployment on AWS needs the extra `aws`: pip install 'playerstate[aws]'") from exc
+    with contextlib.closing(connect(url)) as state:
+        yield state
 
 
 def _open_here(data: Path, schema: str | None) -> PlayerState:

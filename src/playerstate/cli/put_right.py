@@ -7,7 +7,7 @@ from typing import Annotated
 import click
 import typer
 
-from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, PlayerId, leave
+from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, PlayerId, Url, leave
 
 Key = Annotated[str, typer.Argument(metavar="KEY", show_default=False, help="A key of the schema.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", show_default=False, help="Why; the history keeps it.")]
@@ -29,6 +29,7 @@ def set_value(
     reason: Reason,
     yes: Yes = False,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a key to a value, whatever its type.
@@ -42,7 +43,7 @@ def set_value(
     from playerstate.cli.update_arguments import target_from
 
     _check_can_ask(yes=yes, as_json=as_json)
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         target = target_from(node.schema, state_key, value)
         code = put_right(
             lambda dry_run: node.set_value(player_id, state_key, target, reason=reason, dry_run=dry_run),
@@ -66,6 +67,7 @@ def undo(
     reason: Reason,
     yes: Yes = False,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Take back all that an update did, of every key and player that it changed, or say why that cannot be.
@@ -83,7 +85,7 @@ def undo(
     if not producer or not (number.isascii() and number.isdecimal()):
         raise click.UsageError(f"Expected PRODUCER#SEQUENCE, as `history` shows it, got {update!r}.")
     identity = Identity(producer, int(number), player_id, state_key)
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         code = put_right(
             lambda dry_run: node.undo(identity, reason=reason, dry_run=dry_run),
             f"Undo {update} of {player_id}/{state_key}?",

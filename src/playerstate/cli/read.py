@@ -6,14 +6,21 @@ from typing import Annotated
 
 import typer
 
-from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, PlayerId
+from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, PlayerId, Url
 
 StateKey = Annotated[
     str | None, typer.Argument(metavar="[KEY]", show_default=False, help="One key; without it, all of the player's.")
 ]
 
 
-def get(player_id: PlayerId, state_key: StateKey = None, *, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+def get(
+    player_id: PlayerId,
+    state_key: StateKey = None,
+    *,
+    data: Data = DEFAULT_DATA,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
     """Show a player's state, or one key of it.
 
     Example: playerstate get ada gold
@@ -21,7 +28,7 @@ def get(player_id: PlayerId, state_key: StateKey = None, *, data: Data = DEFAULT
     from playerstate.cli.opening import existing_node
     from playerstate.cli.views import show_player, show_view
 
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         if state_key is None:
             show_player(player_id, node.get_player(player_id), as_json=as_json)
         else:
@@ -36,6 +43,7 @@ def watch(
         float | None, typer.Option(min=0.0, show_default=False, help="Stop after so many seconds.")
     ] = None,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a player's state as it changes, until Ctrl-C.
@@ -45,5 +53,5 @@ def watch(
     from playerstate.cli.opening import existing_node
     from playerstate.cli.views import show_changes
 
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         show_changes(node, player_id, count=count, seconds=seconds, as_json=as_json)

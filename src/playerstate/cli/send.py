@@ -8,7 +8,7 @@ from typing import Annotated
 import click
 import typer
 
-from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, leave
+from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, Url, leave
 
 WAIT_S = 30.0
 
@@ -82,6 +82,7 @@ def send(
         typer.Option(metavar="TEXT", show_default=False, help="Why a single update is sent; the history shows it."),
     ] = None,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Send one update, or many.
@@ -113,7 +114,7 @@ def send(
         raise click.UsageError("--sequence, --if-version and --note are for a single update.")
     if file is None and producer is not None and sequence is None:
         raise click.UsageError("A single update's --producer needs a --sequence.")
-    with any_node(data) as node:
+    with any_node(data, url=url) as node:
         if file is not None:
             code = send_lines(node, file, producer=producer, wait_s=wait_seconds if wait else None, as_json=as_json)
         else:

@@ -7,7 +7,7 @@ from typing import Annotated
 import click
 import typer
 
-from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, leave
+from playerstate.cli.common import DEFAULT_DATA, AsJson, Data, Url, leave
 
 
 def verify(
@@ -21,6 +21,7 @@ def verify(
     ] = None,
     repair: Annotated[bool, typer.Option("--repair/--no-repair", help="Put right what is wrong, or only tell.")] = True,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the store with the cache, the graph and the other regions, once, and put right what differs.
@@ -38,7 +39,7 @@ def verify(
 
     if everything and sample is not None:
         raise click.UsageError("Give --all or --sample, not both.")
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         if everything:
             code = verify_all(node, repair=repair, as_json=as_json)
         else:
@@ -54,6 +55,7 @@ def findings(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the latest first.")] = 20,
     before: Annotated[str | None, typer.Option(metavar="ID", show_default=False, help="Go on before this one.")] = None,
     data: Data = DEFAULT_DATA,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """List what verification has found, and what became of it.
@@ -63,5 +65,5 @@ def findings(
     from playerstate.cli.opening import existing_node
     from playerstate.cli.verifying import show_findings
 
-    with existing_node(data) as node:
+    with existing_node(data, url) as node:
         show_findings(node.findings(player_id, before=before, limit=limit), as_json=as_json)

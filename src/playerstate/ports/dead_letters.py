@@ -18,13 +18,14 @@ class DeadLetters(Protocol):
     """
 
     def put(self, letters: Sequence[DeadLetter]) -> int:
-        """Keep letters, all or none; how many of them were not there."""
+        """Keep letters, all or none; how many of them were not there: count those, for a retry puts them again."""
         ...
 
     def mark(self) -> int:
         """A number that has grown by one for every letter that was put and was not there. Cheap enough for every batch.
 
-        So whoever remembers what there is, and adds what it puts itself, sees that others have put letters.
+        So whoever remembers what there is, and adds what it puts itself, sees that others have put letters, and takes
+        in `identities_since`.
         """
         ...
 
@@ -88,6 +89,13 @@ class DeadLetters(Protocol):
 
     def identities(self) -> Sequence[Identity]:
         """Every identity for which `code_of` has an answer, in no order, some twice."""
+        ...
+
+    def identities_since(self, mark: int) -> Sequence[Identity]:
+        """Those of them whose letters were put after `mark` had this value, also if the letters have gone since.
+
+        Those of others that have gone may be among them; those of others that are there are not.
+        """
         ...
 
     def forget(self, before: int, keep: int, *, limit: int) -> int:

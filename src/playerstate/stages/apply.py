@@ -49,10 +49,14 @@ log = structlog.get_logger(__name__)
 
 
 class Applied(NamedTuple):
-    """What a batch came to: how many updates ended how (`status`, `status:reason` or `duplicate`), rows written."""
+    """What a batch came to: how many updates ended how (`status`, `status:reason` or `duplicate`), rows written.
+
+    A batch that comes again has the same dead; `letters` are those that were not there, so that each counts once.
+    """
 
     outcomes: Counter[str]
     rows_written: int
+    letters: int
 
 
 class _Done:
@@ -61,6 +65,7 @@ class _Done:
     def __init__(self) -> None:
         self.labels: list[str] = []
         self.letters = 0
+        self.new_letters = 0
         self.rows_written = 0
         self.idle: list[Idle] = []
 
@@ -111,8 +116,8 @@ class Apply:
         Raises `NotNow` if it could not be finished; what was done of it is not done again when it comes again.
         """
         items, letters, repeats = self._read(records)
-        if letters:  # first: once what is behind them is applied, they may look as if they had been too
-            self._put_aside.put(letters)
+        # first: once what is behind them is applied, they may look as if they had been too
+        new_letters = self._put_aside.put(letters) if letters else 0
         try:
             done = self._process(items)
         except BaseException:
@@ -126,7 +131,7 @@ class Apply:
             outcomes[DUPLICATE] += repeats
         if dead := len(letters) + done.letters:
             outcomes[Status.DEAD] += dead
-        return Applied(outcomes, done.rows_written)
+        return Applied(outcomes, done.rows_written, new_letters + done.new_letters)
 
     def _process(self, items: Sequence[Item]) -> _Done:
         """Have the items judged and written, in parts if need be, until each has its outcome or its letter."""
@@ -151,7 +156,7 @@ class Apply:
                 )
                 self._kept.clear()
                 if len(part) == 1:
-                    self._put_aside.put([_letter_of_fault(part[0], self._clock.now_ms(), exc)])
+                    done.new_letters += self._put_aside.put([_letter_of_fault(part[0], self._clock.now_ms(), exc)])
                     done.letters += 1
                 else:
                     middle = len(part) // 2

@@ -26,14 +26,17 @@ class PutAside:
     def __init__(self, dead_letters: DeadLetters) -> None:
         self._dead_letters = dead_letters
         self._mark = dead_letters.mark()  # before the identities: what is put meanwhile is read again at worst
-        self._known = set(dead_letters.identities())
+        self._own = 0  # letters put here since the mark
+        self._known: set[Identity] = set()
+        self._known_max = KNOWN_MAX
+        self._read()
 
     def refresh(self) -> None:
-        """Read what is on record again, if others have put letters."""
+        """Take in what others have put aside since this was called last."""
         mark = self._dead_letters.mark()
-        if mark != self._mark:
-            self._known = set(self._dead_letters.identities())
-            self._mark = mark
+        if mark != self._mark + self._own:
+            self._add(self._dead_letters.identities_since(self._mark))
+        self._mark, self._own = mark, 0
 
     def holds(self, identity: Identity) -> bool:
         """Whether an update was put aside."""
@@ -49,21 +52,30 @@ class PutAside:
         """Whether nothing is on record, so that there is nothing to ask."""
         return not self._known
 
-    def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep letters, but for those of places on the stream that have gone already."""
+    def put(self, letters: Sequence[DeadLetter]) -> int:
+        """Keep letters, but for those of places on the stream that have gone already; how many were not there."""
         new = [letter for letter in letters if not self._dead_letters.has_ended(letter)]
-        if new:
-            self._mark += self._dead_letters.put(new)
+        kept = self._dead_letters.put(new) if new else 0
+        self._own += kept
+        if kept:
             tell_letters(new)
-        self._known.update([letter.identity for letter in new if letter.identity])
-        if len(self._known) > KNOWN_MAX:  # most of them must have been forgotten meanwhile
-            self._known = set(self._dead_letters.identities())
+        self._add([letter.identity for letter in new if letter.identity])
+        return kept
 
     def erase(self, erasures: Iterable[tuple[Update, int]]) -> None:
         """Have the letters go that were found before erasures of their players, which lie at these places."""
         for update, position in erasures:
             at = update.sent_at
             self._dead_letters.erase(update.first_key.player_id, at=at, before=place_name(position))
+
+    def _add(self, identities: Iterable[Identity]) -> None:
+        self._known.update(identities)
+        if len(self._known) > self._known_max:  # most of them must have been forgotten meanwhile
+            self._read()
+
+    def _read(self) -> None:
+        self._known = set(self._dead_letters.identities())
+        self._known_max = max(KNOWN_MAX, 2 * len(self._known))
 
 
 def place_name(position: int, index: int | None = None) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, TypeAlias
 
 from msgspec import structs
 
 from playerstate.backends.aws.control import (
-    FORGOTTEN,
     GONE,
     GONE_AT,
     GONE_OF,
@@ -24,7 +23,9 @@ from playerstate.backends.aws.control import (
 )
 from playerstate.backends.aws.letter_changes import STAGE_COUNT, LetterChanges
 from playerstate.backends.aws.letter_items import (
+    body_of,
     dead_partition,
+    forgotten_name,
     head_of,
     number_text,
     record_of,
@@ -34,13 +35,17 @@ from playerstate.backends.aws.letter_items import (
 from playerstate.core.letters import EVERY, End, Ending, GoneLetter, LetterFilter, LetterSummary, fingerprint
 from playerstate.core.model import DeadLetter, Identity
 
+GONE_AT_ONCE = 10
+"""How many records are read at once, from the latest on, until one is from before what is looked for."""
+
 Letters: TypeAlias = list[DeadLetter]
 
 
 class DynamoDeadLetters:
     """`DeadLetters`. More letters than go into one transaction (19, or 3 MB) are put part by part.
 
-    Then `OutcomeUnknown` says that some may be kept and others not; putting them again keeps the rest.
+    Then `OutcomeUnknown` says that some may be kept and others not; putting them again keeps the rest. What does not
+    fit into an item is cut (`letter_bodies`), and the reason says so.
     """
 
     def __init__(self, control: Control) -> None:
@@ -141,6 +146,18 @@ class DynamoDeadLetters:
         known += [record_of(item).identity for item in self._control.query(GONE, attributes=("record",))]
         return [identity for identity in known if identity]
 
+    def identities_since(self, mark: int) -> Sequence[Identity]:
+        """Those put after the mark, there or gone. It reads no more than that, and a page of records.
+
+        What goes while this is read is found as a record. Each says how many letters had been put when its own went:
+        of a letter that was put after the mark, more than that.
+        """
+        put = self._control.query(LETTER_PUT, (">", number_text(mark)))
+        known = [head_of(head).identity for head in self._changes.heads([item["letter_id"] for item in put])]
+        latest = self._control.query(GONE, backwards=True, page_size=GONE_AT_ONCE)
+        known += [record_of(item).identity for item in takewhile(lambda item: item["put"] > mark, latest)]
+        return [identity for identity in known if identity]
+
     def forget(self, before: int, keep: int, *, limit: int) -> int:
         """Delete records that are too old or too many."""
         old = self._control.query(GONE_AT, ("<", number_text(before)))
@@ -151,7 +168,7 @@ class DynamoDeadLetters:
 
     def forgotten_up_to(self, producer: str) -> int:
         """The highest sequence of which a record was forgotten."""
-        name = Name(FORGOTTEN, producer)
+        name = forgotten_name(producer)
         found = self._control.get(name)
         return int(found[name]["sequence"]) if found else 0
 
@@ -160,4 +177,4 @@ class DynamoDeadLetters:
         letters = [head_of(head) for head in heads]
         bodies = self._control.get(*[Name(LETTER_BODY, letter.letter_id) for letter in letters]) if letters else {}
         held = [(letter, bodies.get(Name(LETTER_BODY, letter.letter_id))) for letter in letters]
-        return [structs.replace(letter, body=item["body"]) for letter, item in held if item]
+        return [structs.replace(letter, body=body_of(item)) for letter, item in held if item]

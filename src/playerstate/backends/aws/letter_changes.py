@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from playerstate.backends.aws.control import FORGOTTEN, GONE, LETTER, LETTERS, Action, Control, Item, Name
+from playerstate.backends.aws.control import GONE, LETTER, LETTERS, Action, Control, Item, Name
+from playerstate.backends.aws.letter_bodies import BODY_BYTES_MAX
 from playerstate.backends.aws.letter_items import (
     ENDING_ITEMS_MAX,
     LETTER_ITEMS_MAX,
+    forgotten_name,
     letter_items,
     letter_names,
     number_text,
@@ -73,6 +75,7 @@ class LetterChanges:
             heads = self.heads([letter.letter_id])
             if heads:
                 head, body = letter_items(letter, heads[0]["number"])[:2]
+                head["fingerprint"] = heads[0]["fingerprint"]  # the letter may have been cut when it was put
                 actions += [self._control.putting(head), self._control.putting(body)]
             return bool(heads)
 
@@ -88,7 +91,7 @@ class LetterChanges:
                 counts["records"] += 1
                 _count(counts, head["stage"], -1)
                 actions += [self._control.deleting(name) for name in letter_names(head)]
-                actions += [self._control.putting(item) for item in record_items(head, counts["gone"], ending)]
+                actions += [self._control.putting(item) for item in record_items(head, counts, ending)]
             return len(heads)
 
         return self._in_parts(_parts(letter_ids, _END_MAX), end_them)
@@ -105,7 +108,7 @@ class LetterChanges:
             upto: dict[Name, int] = {}
             for identity in [gone.identity for gone in records if gone.identity]:
                 if identity.producer.startswith(OWN_PRODUCER_PREFIX):
-                    name = Name(FORGOTTEN, identity.producer)
+                    name = forgotten_name(identity.producer)
                     upto[name] = max(upto.get(name, 0), identity.sequence)
             known = self._control.get(*upto) if upto else {}
             for name, sequence in upto.items():
@@ -169,11 +172,11 @@ def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def _small_enough(letters: Iterable[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:
-    """Letters in parts, each of which goes into a transaction. The rest of a letter is at most as large as its body."""
+    """Letters in parts, each of which goes into a transaction. The rest of a letter is at most as large."""
     part: list[DeadLetter] = []
     size = 0
     for letter in letters:
-        more = 2 * len(letter.body)
+        more = 2 * min(len(letter.body), BODY_BYTES_MAX)
         if part and (len(part) == _PUT_MAX or size + more > PUT_BYTES_MAX):
             yield part
             part, size = [], 0

@@ -1,8 +1,8 @@
 """What a dead letter, and the record of one that has gone, are in the control table: several items each. Pure.
 
-A letter's head is all of it but what it held, which is an item of its own, so that lists and counts do not read it. The
-other items are there to find it by. Identities and players may be of any length where an update was malformed, so that
-names have hashes of them.
+A letter's head is all of it but what it held, which is an item of its own, so that lists and counts do not read it
+(`letter_bodies` says what is kept of it). The other items are there to find it by. Identities and players may be of any
+length where an update was malformed, so that names have hashes of them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from msgspec import structs
 
 from playerstate.backends.aws.control import (
     DEAD,
+    FORGOTTEN,
     GONE,
     GONE_AT,
     GONE_OF,
@@ -26,11 +27,14 @@ from playerstate.backends.aws.control import (
     Operator,
     Value,
 )
+from playerstate.backends.aws.letter_bodies import fitting, whole_body
 from playerstate.core.letters import Ending, GoneLetter, LetterFilter, fingerprint
 from playerstate.core.model import DeadLetter, Identity
 
 LETTER_ITEMS_MAX, ENDING_ITEMS_MAX = 5, 9
 """At most so many items are written for a letter that is put, and for one that ends; none is there twice."""
+
+PRODUCER_LENGTH_MAX = 512
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(DeadLetter).decode
@@ -48,7 +52,12 @@ def dead_partition(identity: Identity) -> str:
 
 
 def letter_items(letter: DeadLetter, number: int) -> list[Item]:
-    """The items of the letter that is put as the `number`-th, its head first."""
+    """The items of the letter that is put as the `number`-th, its head and its body first.
+
+    The fingerprint is of all that it held, also where not all of that is kept: so it is known when it is found again.
+    """
+    print_ = fingerprint(letter)
+    letter, body, compressed = fitting(letter)
     found = {"letter_id": letter.letter_id}
     items: list[Item] = [
         {
@@ -56,10 +65,10 @@ def letter_items(letter: DeadLetter, number: int) -> list[Item]:
             "sk": letter.letter_id,
             **_searched(letter),
             "number": number,
-            "fingerprint": fingerprint(letter),
+            "fingerprint": print_,
             "head": _encode(structs.replace(letter, body=b"")),
         },
-        {"pk": LETTER_BODY, "sk": letter.letter_id, "body": letter.body},
+        {"pk": LETTER_BODY, "sk": letter.letter_id, "body": body, "compressed": int(compressed)},
         {**_found_name(letter.at, number)._asdict(), **found},
         {"pk": LETTER_PUT, "sk": number_text(number), **found},
     ]
@@ -80,12 +89,13 @@ def letter_names(head: Item) -> list[Name]:
     return [*names, Name(dead_partition(letter.identity), f"letter#{letter_id}")] if letter.identity else names
 
 
-def record_items(head: Item, number: int, ending: Ending) -> list[Item]:
-    """The items of the record of a letter that goes as the `number`-th, the record itself first."""
-    letter, place = head_of(head), number_text(number)
+def record_items(head: Item, counts: Item, ending: Ending) -> list[Item]:
+    """The items of the record of a letter that goes, by the counts with itself among the `gone`; the record first."""
+    letter, number = head_of(head), counts["gone"]
+    place = number_text(number)
     gone = GoneLetter(number, letter.letter_id, letter.stage, letter.at, letter.code, letter.identity, ending)
     items: list[Item] = [
-        {"pk": GONE, "sk": place, **_searched(letter), "record": _encode(gone)},
+        {"pk": GONE, "sk": place, **_searched(letter), "put": counts["put"], "record": _encode(gone)},
         {"pk": GONE_AT, "sk": f"{number_text(ending.at)}#{place}", "number": number},
         {"pk": GONE_OF + letter.letter_id, "sk": place, "number": number, "fingerprint": head["fingerprint"]},
     ]
@@ -116,6 +126,11 @@ def head_of(item: Item) -> DeadLetter:
     return _decode(item["head"])
 
 
+def body_of(item: Item) -> bytes:
+    """What a letter held, or as much of it as is kept."""
+    return whole_body(item["body"], compressed=bool(item["compressed"]))
+
+
 def record_of(item: Item) -> GoneLetter:
     """A record."""
     return _decode_gone(item["record"])
@@ -129,20 +144,26 @@ def searched_for(where: LetterFilter) -> dict[str, tuple[Operator, Value]]:
     if where.code is not None:
         conditions["code"] = ("=", where.code)
     if where.player_id is not None:
-        conditions["player"] = ("=", _player_text(where.player_id))
+        conditions["player"] = ("=", _hashed(where.player_id))
     if where.before is not None:
         conditions["at"] = ("<", where.before)
     return conditions
 
 
+def forgotten_name(producer: str) -> Name:
+    """Where it is kept how far an own producer's dead are forgotten; what only looks like one may be of any length."""
+    text = producer if producer.isascii() and len(producer) <= PRODUCER_LENGTH_MAX else _hashed(producer)
+    return Name(FORGOTTEN, text)
+
+
 def _searched(letter: DeadLetter) -> Item:
     item: Item = {"stage": letter.stage, "code": letter.code, "at": letter.at}
-    return {**item, "player": _player_text(letter.identity.player_id)} if letter.identity else item
+    return {**item, "player": _hashed(letter.identity.player_id)} if letter.identity else item
 
 
 def _found_name(at: int, number: int) -> Name:
     return Name(LETTER_FOUND, f"{number_text(at)}#{number_text(number)}")
 
 
-def _player_text(player_id: str) -> str:
-    return hashlib.sha256(player_id.encode("utf-8", "surrogatepass")).hexdigest()
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -19,6 +19,7 @@ class MemoryDeadLetters:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._letters: dict[str, DeadLetter] = {}
+        self._places: dict[str, int] = {}
         self._gone: dict[int, tuple[GoneLetter, bytes]] = {}
         self._number = 0
         self._put = 0
@@ -28,12 +29,13 @@ class MemoryDeadLetters:
         """Keep letters, all or none; how many of them were not there."""
         found = list(letters)  # taken before anything is kept: the source may fail half-way
         with self._lock:
-            before = len(self._letters)
+            before = self._put
             for letter in found:
-                self._letters.setdefault(letter.letter_id, letter)
-            new = len(self._letters) - before
-            self._put += new
-            return new
+                if letter.letter_id not in self._letters:
+                    self._put += 1
+                    self._letters[letter.letter_id] = letter
+                    self._places[letter.letter_id] = self._put
+            return self._put - before
 
     def mark(self) -> int:
         """How many letters were ever put."""
@@ -135,6 +137,14 @@ class MemoryDeadLetters:
             known += [record for record, _ in self._gone.values()]
         return [one.identity for one in known if one.identity]
 
+    def identities_since(self, mark: int) -> Sequence[Identity]:
+        """Those put after the mark, and all that have gone."""
+        with self._lock:
+            new = [letter_id for letter_id, place in self._places.items() if place > mark]
+            known: list[DeadLetter | GoneLetter] = [self._letters[letter_id] for letter_id in new]
+            known += [record for record, _ in self._gone.values()]
+        return [one.identity for one in known if one.identity]
+
     def forget(self, before: int, keep: int, *, limit: int) -> int:
         """Delete records that are too old or too many."""
         with self._lock:
@@ -150,7 +160,7 @@ class MemoryDeadLetters:
     def _end(self, goes: Callable[[DeadLetter], bool], ending: Ending, limit: int | None = None) -> int:
         going = [letter for letter in self._letters.values() if goes(letter)][:limit]
         for letter in going:
-            del self._letters[letter.letter_id]
+            del self._letters[letter.letter_id], self._places[letter.letter_id]
             self._number += 1
             known = (letter.letter_id, letter.stage, letter.at, letter.code, letter.identity)
             self._gone[self._number] = GoneLetter(self._number, *known, ending), fingerprint(letter)

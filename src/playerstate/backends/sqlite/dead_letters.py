@@ -144,6 +144,14 @@ class SqliteDeadLetters:
         rows = self._database.read(f"{sql.format('letters')} UNION {sql.format('gone')}")
         return [_decode_identity(identity) for (identity,) in rows]
 
+    def identities_since(self, mark: int) -> Sequence[Identity]:
+        """Those put after the mark, and all that have gone, of which the file does not say when they were put."""
+        sql = (
+            "SELECT identity FROM letters WHERE place > ? AND identity IS NOT NULL "
+            "UNION SELECT identity FROM gone WHERE identity IS NOT NULL"
+        )
+        return [_decode_identity(identity) for (identity,) in self._database.read(sql, (mark,))]
+
     def forget(self, before: int, keep: int, *, limit: int) -> int:
         """Delete records that are too old or too many."""
         old = "SELECT number, identity FROM gone WHERE ended_at < ? ORDER BY number LIMIT ?"
