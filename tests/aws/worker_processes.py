@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from ministack import MiniStack
-from waiting import LIMIT_S
+
+
+def ministack_environment(ministack: MiniStack) -> dict[str, str]:
+    """How a process finds the emulator."""
+    return {"AWS_ENDPOINT_URL": ministack.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 class WorkerProcess:
@@ -24,11 +27,7 @@ class WorkerProcess:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PLAYERSTATE_"))
         }
-        environment |= {
-            "AWS_ENDPOINT_URL": ministack.url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-        }
+        environment |= ministack_environment(ministack)
         command = [sys.executable, "-m", "playerstate.cli.main", "worker", stage, "--url", url, *more]
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, cwd=folder)
@@ -52,11 +51,6 @@ class WorkerProcess:
         """Whether it has started. Fails if it has ended."""
         assert self.process.poll() is None, self.errors
         return "working" in self._err.read_text()
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal; its exit code."""
-        self.process.send_signal(number)
-        return self.process.wait(LIMIT_S)
 
     def abandon(self) -> None:
         """End it, whatever state it is in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -49,17 +49,21 @@ class Consuming:
         """Process an event of SQS."""
         messages = sqs_messages(event)
         readable = [body for message in messages if (body := self._message(message))]
-        self._queue.fill(readable)
+        done = self.take(readable)
+        return failures([message.message_id for message in messages if message.message_id not in done])
+
+    def take(self, messages: Sequence[Message]) -> set[str]:
+        """Take messages; the receipts of those that are done."""
+        self._queue.fill(messages)
         try:
             while self._consumer.step():
-                pass  # until the event is used up
+                pass  # until they are used up
         except PlayerStateError as exc:
             self._say(exc)
-            if len(readable) > 1:
+            if len(messages) > 1:
                 self._one_by_one()
         self._tell(self._meter)
-        done = {message.receipt for message in readable} - set(self._queue.left)
-        return failures([message.message_id for message in messages if message.message_id not in done])
+        return {message.receipt for message in messages} - set(self._queue.left)
 
     def _one_by_one(self) -> None:
         batch_max, self._consumer.batch_max = self._consumer.batch_max, 1

@@ -23,13 +23,13 @@ def rechecking(wiring: Wiring, _: Meter, queue: Queue) -> Taking:
     Where no function projects, nobody tells how far project is behind: then only age says what is late.
     """
     function = wiring.environment.text(s.PROJECT_FUNCTION)
-    lag = {"behind": ProjectLag(wiring.clients, function, wiring.clock)} if function else {}
+    behind = ProjectLag(wiring.clients, function, wiring.clock) if function else _never
     stage = Recheck(
         wiring.cache,
         queue,
         wiring.verify_once(stuck_after_s=STUCK_AFTER_S),
         wiring.clock,
-        **lag,
+        behind=behind,
     )
     consumer = QueueConsumer("verify", queue, stage.handle, wiring.dead_letters, wiring.clock, form=LOOKUPS)
 
@@ -42,3 +42,7 @@ def rechecking(wiring: Wiring, _: Meter, queue: Queue) -> Taking:
         meter.count(NOT_CHECKED, done.not_checked.total())
 
     return Taking(consumer, tell)
+
+
+def _never(_since: int) -> str:
+    return ""

@@ -18,11 +18,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from playerstate.aws import settings as s
+from playerstate.aws.consuming import consuming
 from playerstate.aws.meter import Meter
 from playerstate.aws.taking import MakeTaking
 from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.emf import BATCH_FAILURES
-from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, StartRefused
+from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, StartRefused, Unavailable
 from playerstate.ports.shards import Shards
 from playerstate.runtime.shard_worker import LEASE_S, ShardWorker
 from playerstate.runtime.step_worker import StepWorker
@@ -37,6 +38,11 @@ CHECK_EVERY_S = 6.0
 """Ten checks a minute, as the state machine of the functions makes them."""
 WAIT_S = 3
 """How long a receive waits for a message: an empty queue costs 0.9 million requests in a month."""
+MESSAGES_MAX = 40
+VISIBILITY_S = 60.0
+"""Longer than it takes to try some messages one by one while a part does not answer."""
+LINGER_S = 0.1
+"""How long a queue is left alone that had few messages, so that more come together."""
 
 
 class Worker(Protocol):
@@ -115,7 +121,11 @@ def _of_shards(
     function()  # here, before there are threads: what is missing is told now, and what all share is made once
 
     def handle(records: Sequence[T]) -> None:
-        _counting_failures(stage, meter, lambda: function().handle(records))
+        try:
+            function().handle(records)
+        except (NotNow, OutcomeUnknown):
+            meter.count(BATCH_FAILURES, 1, stage)
+            raise
 
     leases = DynamoDBLeases(wiring.clients, wiring.environment.text(s.CONTROL_TABLE), stage)
     return ShardWorker(stage, shards, leases, handle, worker=_new_name(), lease_s=lease_s)
@@ -148,12 +158,16 @@ def _of_queue(stage: WorkerStage, wiring: Wiring, meter: Meter) -> Worker:
     setting, make = _queue_of(stage)
     if not wiring.environment.text(setting):
         raise StartRefused(f"This deployment has none of {setting.meaning.partition(';')[0]}")
-    consumer, tell = make(wiring, meter, wiring.queue(setting, wait_s=WAIT_S))
+    queue = wiring.queue(setting, wait_s=WAIT_S)
+    function = consuming(wiring, meter, make, queue)
 
     def step() -> float:
-        taken = _counting_failures(stage, meter, consumer.step)
-        tell(meter)
-        return consumer.linger_s if 0 < taken < consumer.batch_max else 0.0  # a receive has waited, if there was none
+        messages = queue.receive(MESSAGES_MAX, visibility_s=VISIBILITY_S)
+        done = function.take(messages)
+        queue.delete(list(done))
+        if messages and not done:
+            raise Unavailable("none of the messages could be taken")  # so that the next ones are left alone for a while
+        return LINGER_S if 0 < len(messages) < MESSAGES_MAX else 0.0  # if there was none, the receive has waited
 
     return StepWorker(stage, step)
 
@@ -171,14 +185,6 @@ def _verify(wiring: Wiring, meter: Meter) -> Worker:
         return CHECK_EVERY_S
 
     return StepWorker("verify", step)
-
-
-def _counting_failures(stage: str, meter: Meter, call: Callable[[], T]) -> T:
-    try:
-        return call()
-    except (NotNow, OutcomeUnknown):
-        meter.count(BATCH_FAILURES, 1, stage)
-        raise
 
 
 def _table_stream(wiring: Wiring) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from playerstate.cli.common import ENDING_SIGNALS, AsJson, ExitCode, leave
+from playerstate.errors import StartRefused
 
 
 def worker(
@@ -20,7 +21,13 @@ def worker(
     ],
     *,
     url: Annotated[
-        str, typer.Option(metavar="URL", show_default=False, help="The deployment, as aws://us-east-1/NAME.")
+        str,
+        typer.Option(
+            metavar="URL",
+            envvar="PLAYERSTATE_URL",
+            show_default=False,
+            help="The deployment, as aws://us-east-1/NAME.",
+        ),
     ],
     lease_s: Annotated[
         float,
@@ -48,7 +55,11 @@ def worker(
         signal.signal(number, lambda number, _frame: signals.put(number))  # for good: a stop may not be broken into
 
     from playerstate.cli.logs import LogLevel, configure_logging
-    from playerstate.cli.working import work
+
+    try:
+        from playerstate.cli.working import work
+    except ModuleNotFoundError as exc:
+        raise StartRefused("A worker needs the extra `aws`: pip install 'playerstate[aws]'") from exc
 
     configure_logging(LogLevel(log_level), as_json=as_json)
     ended = work(stage, url, signals, lease_s=lease_s, as_json=as_json)
