@@ -8,7 +8,7 @@ from playerstate.aws.event_queue import EventQueue
 from playerstate.aws.handler import Handler
 from playerstate.aws.meter import Meter
 from playerstate.aws.verifying import tell_findings
-from playerstate.aws.ways import ProjectLag
+from playerstate.aws.ways import Lags
 from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.emf import CHANGES_CHECKED, CHANGES_RIGHT, NOT_CHECKED
 from playerstate.core.lookups import decode_lookup, encode_lookup
@@ -27,16 +27,21 @@ def make(wiring: Wiring, meter: Meter) -> Consuming:
         behind_it,
         wiring.verify_once(stuck_after_s=STUCK_AFTER_S),
         wiring.clock,
-        behind=ProjectLag(wiring.clients, wiring.environment.text(s.PROJECT_FUNCTION), wiring.clock),
+        behind=Lags(
+            wiring.clients,
+            wiring.environment.text(s.PROJECT_FUNCTION),
+            wiring.environment.text(s.LINK_QUEUE_URL),
+            wiring.clock,
+        ),
     )
     consumer = QueueConsumer("verify", queue, stage.handle, wiring.dead_letters, wiring.clock, form=LOOKUPS)
 
     def tell(meter: Meter) -> None:
-        done, stage.done = stage.done, Rechecked()
+        done, stage.done = stage.done, Rechecked(wiring.clock.now_ms())
         for age_s, judged in done.judged.items():
             meter.count(CHANGES_CHECKED, judged, str(age_s))
             meter.count(CHANGES_RIGHT, done.right[age_s], str(age_s))
-        tell_findings(meter, done.findings)
+        tell_findings(meter, done.findings, done.began_at)
         meter.count(NOT_CHECKED, done.not_checked.total())
 
     return Consuming(queue, consumer, body_of(wiring.overflow), meter, tell)
