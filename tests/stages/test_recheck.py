@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
 
+from aws.cloud import Told
+from aws.envelopes import sqs_event
+from playerstate.backends.aws.emf import CHANGES_CHECKED, CHANGES_RIGHT, FINDINGS, REPAIRS
 from playerstate.backends.memory.queue import MemoryQueue
 from playerstate.core.answers import Compared
 from playerstate.core.comparison import Difference
@@ -18,6 +22,8 @@ from playerstate.core.model import Key, View
 from playerstate.core.rechecks import AGES_S
 from playerstate.core.suspicions import Suspicions
 from playerstate.errors import InvalidUpdate, Unavailable
+from playerstate.lambdas import recheck
+from playerstate.ports.queue import Message
 from playerstate.stages.inquiry import Inquiry
 from playerstate.stages.recheck import PUT_OFF_MAX, STUCK_AFTER_S, Recheck
 from playerstate.stages.repairs import Repairs
@@ -388,3 +394,30 @@ def test_many_changes_make_bounded_messages() -> None:
     lookups = packed([world.shown("a:1")] * 1_001)
     assert sum(len(lookup.changes) for lookup in lookups) == 1_001
     assert max(len(encode_lookup(lookup)) for lookup in lookups) < 64_000
+
+
+def test_the_function_tells_what_came_of_it_once() -> None:
+    """Changes by age, findings, and what was not checked; the next call tells its own only."""
+    world = Rechecking()
+    written(world)
+    set_back(world)
+    settings = {"project_function": "", "link_queue_url": "https://sqs.aws/1/link"}
+    wiring = SimpleNamespace(
+        cache=world.cache,
+        clock=world.clock,
+        clients=None,
+        dead_letters=world.dead_letters,
+        overflow=None,
+        environment=SimpleNamespace(text=lambda setting: settings[setting.name]),
+        queue=lambda _: world.rechecks,
+        verify_once=lambda **_: world.patient(),
+    )
+    told = Told()
+    function = recheck.make(cast("Any", wiring), told)
+    shown = world.shown(f"{REGION}:2")
+    world.clock.advance(300_000)
+    message = Message("m", encode_lookup(Lookup(3, [shown])), 1)
+    for _ in range(2):  # the second time the cache is right, and the look in time
+        assert function(sqs_event([message])) == {"batchItemFailures": []}
+    assert (told.total(CHANGES_CHECKED, "300"), told.total(CHANGES_RIGHT, "300")) == (2, 1)
+    assert told.total(FINDINGS, CACHE, "stale") == told.total(REPAIRS, "repaired") == 1
