@@ -8,7 +8,7 @@ import pytest
 
 from aws.cloud import Cloud
 from aws.envelopes import dynamodb_event, kinesis_event
-from playerstate.aws.projecting import AGAIN_AFTER_MS
+from playerstate.aws.projecting import AGAIN_AFTER_MS, _shown
 from playerstate.backends.aws.emf import BATCH_FAILURES, DEAD_LETTERS, NOT_CHECKED, UPDATES, VIEWS_WRITTEN
 from playerstate.core.lookups import decode_lookup
 from playerstate.core.model import Key
@@ -162,6 +162,19 @@ def test_changes_are_handed_over_to_be_looked_up() -> None:
     assert [(shown.key, shown.version, shown.since) for shown in lookup.changes] == [
         (Key("ada", "gold"), "local:2", NOW_MS)
     ]
+
+
+def test_changes_of_other_regions_count_from_when_they_may_have_come() -> None:
+    """They were on their way here, and by another clock: it is not the cache that has kept them for more than 1 s."""
+    cloud = Cloud()
+    cloud.put_updates(add(5))
+    cloud.run_apply()
+    (change,) = cloud.changes()
+    now, keys = NOW_MS + 3_000, cloud.schema.keys
+    (own,) = _shown([change], keys, change.region, now)
+    (others,) = _shown([change], keys, "elsewhere", now)
+    (ahead,) = _shown([change], keys, "elsewhere", NOW_MS - 9_000)
+    assert (own.since, others.since, ahead.since) == (NOW_MS, now - 1_000, NOW_MS - 9_000)
 
 
 def test_a_queue_of_rechecks_that_is_away_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

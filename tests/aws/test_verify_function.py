@@ -10,7 +10,7 @@ import pytest
 
 from aws.cloud import Told
 from playerstate.aws.verifying import Verifying
-from playerstate.backends.aws.emf import FINDINGS, NOT_CHECKED, REPAIRS
+from playerstate.backends.aws.emf import FINDINGS, KEYS_COMPARED, NOT_CHECKED, REPAIRS
 from playerstate.backends.memory.queue import MemoryQueue
 from playerstate.core.findings import Kind
 from playerstate.core.lookups import decode_lookup
@@ -22,7 +22,11 @@ from playerstate.stages.repairs import Repairs
 from playerstate.stages.verify import Verified, Verify
 from playerstate.stages.verify_once import VerifyOnce
 from playerstate.stages.walk import Walk
-from stages.world import REGION, World, add
+from stages.world import REGION, World, add, update
+
+
+def away(*_: Any, **__: Any) -> Any:
+    raise Unavailable("it is away")
 
 
 class Checked(World):
@@ -104,12 +108,67 @@ def test_what_lags_is_handed_over_and_no_finding() -> None:
 def test_a_store_that_is_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """The run goes on, and what was not compared is counted."""
     world = Checked()
-
-    def away(*_: Any) -> Any:
-        raise Unavailable("the store is away")
-
     monkeypatch.setattr(world.store, "sample", away)
     state = world.verifying({})
-    assert state["not_checked"] == {"the store is away": 1}
+    assert state["not_checked"] == {"it is away": 1}
     assert state["again"] is True
     assert world.told.total(NOT_CHECKED) == 100
+
+
+def test_what_could_not_be_put_right_is_handed_over_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later checks meet it again: it is not counted again, nor followed by one message more, until it is put right."""
+    world = Checked()
+    world.cache.replace([View("ada", "gold", f"{REGION}:2", msgspec.Raw(b"99"))])
+    with monkeypatch.context() as patch:
+        patch.setattr(world.cache, "repair", away)
+        for findings in (1, 0, 0):
+            assert world.verifying({})["findings"] == findings
+            world.clock.advance(5_000)
+    assert (world.told.total(FINDINGS, "cache", "diverged"), world.told.total(REPAIRS, "failed")) == (1, 1)
+    assert world.rechecks.depth() == 1
+    world.clock.advance(60_000)
+    (message,) = world.rechecks.receive(1, visibility_s=1)
+    ((seen,),) = [lookup.differences for lookup in decode_lookup(message.body)]
+    assert (seen.difference.key, seen.difference.kind) == (Key("ada", "gold"), Kind.DIVERGED)
+    world.verifying({})
+    assert (world.told.total(FINDINGS, "cache", "diverged"), world.told.total(REPAIRS, "repaired")) == (1, 1)
+
+
+def test_a_silent_part_is_asked_once_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for every ten players; the others are compared, and what was not is counted."""
+    world = Checked()
+    for n in range(40):
+        world.put_updates(update({"player_id": f"player-{n}", "op": "add", "n": 1}))
+    world.step_all()
+    asked: list[object] = []
+
+    def silent(players: object) -> Any:
+        asked.append(players)
+        raise Unavailable("no graph")
+
+    monkeypatch.setattr(world.graph, "inspect", silent)
+    state = world.verifying({})
+    assert len(asked) == 1
+    compared = world.told.total(KEYS_COMPARED, "store")
+    assert compared == world.told.total(KEYS_COMPARED, "cache") > 20
+    assert state["not_checked"]["graph does not answer"] == world.told.total(NOT_CHECKED) == compared
+
+
+def test_a_fault_at_one_player_spares_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody thought of is counted, and everybody else is compared."""
+    world = Checked()
+    for n in range(5):
+        world.put_updates(update({"player_id": f"player-{n}", "op": "add", "n": 1}))
+    world.step_all()
+    inspect = world.cache.inspect
+
+    def fault(players: Any) -> Any:
+        if "ada" in players:
+            raise TypeError("nobody thought of that")
+        return inspect(players)
+
+    monkeypatch.setattr(world.cache, "inspect", fault)
+    states = [world.verifying({}) for _ in range(5)]  # ada may not be drawn each time
+    state = next(state for state in states if state["not_checked"])
+    assert state["not_checked"] == {"a player could not be compared (TypeError)": 1}
+    assert world.told.total(KEYS_COMPARED, "cache") > 0

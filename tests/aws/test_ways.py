@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ministack import MiniStack
-from playerstate.aws.ways import SLACK_MS, WINDOW_S, NoPositions, ProjectLag
+from playerstate.aws.ways import SLACK_MS, WINDOW_S, Lags, NoPositions
 from playerstate.backends.memory.clock import ManualClock
+from playerstate.core.findings import CACHE, GRAPH, copies_in
 from playerstate.errors import Unavailable
 
 NOW_MS = 1_700_000_000_000
@@ -30,8 +32,9 @@ class Metrics:
         return {"Datapoints": self._points}
 
 
-def lag_by(metrics: Any) -> ProjectLag:
-    return ProjectLag(metrics, "game-project", ManualClock(NOW_MS))
+def lag_by(metrics: Any) -> Callable[[int], str]:
+    lags = Lags(metrics, "game-project", "", ManualClock(NOW_MS))
+    return lambda since: lags(CACHE, since)
 
 
 def test_up_to_date() -> None:
@@ -54,9 +57,32 @@ def test_the_latest_minute_counts() -> None:
     assert lag_by(Metrics(m4=600_000.0, m1=100.0))(NOW_MS - 60_000) == ""
 
 
-def test_nobody_runs() -> None:
-    """Without any figure project stands, and everything is late."""
-    assert lag_by(Metrics())(NOW_MS - 60_000) != ""
+def test_a_quiet_region_is_not_behind() -> None:
+    """Where nothing has changed lately there are no figures, and nothing is on its way."""
+    assert lag_by(Metrics())(NOW_MS - 60_000) == ""
+
+
+def test_a_change_that_was_read_just_now_may_not_be_written() -> None:
+    """Within the slack it is on its way."""
+    assert lag_by(Metrics(m1=0.0))(NOW_MS - SLACK_MS + 1) == "project is behind"
+
+
+def test_without_names_nobody_is_asked() -> None:
+    """A deployment that names neither goes by the time limits alone; so do other regions' copies."""
+    metrics = Metrics(m1=1e9)
+    assert Lags(cast("Any", metrics), "", "", ManualClock(NOW_MS))(GRAPH, NOW_MS) == ""
+    assert Lags(cast("Any", metrics), "p", "https://q/1/l", ManualClock(NOW_MS))(copies_in("eu"), NOW_MS) == ""
+    assert metrics.asked == {}
+
+
+def test_the_graph_waits_for_links_queue() -> None:
+    """Its oldest message is 200 s old: what was made since is on its way to the graph, and not to the cache."""
+    metrics = Metrics(m1=200.0)  # for project these are ms
+    lags = Lags(cast("Any", metrics), "game-project", "https://sqs.aws/1/game-link", ManualClock(NOW_MS))
+    assert lags(GRAPH, NOW_MS - 100_000) == "link is behind"
+    assert metrics.asked["Dimensions"] == [{"Name": "QueueName", "Value": "game-link"}]
+    assert lags(GRAPH, NOW_MS - 200_000 - SLACK_MS - 1) == ""
+    assert lags(CACHE, NOW_MS - 100_000) == ""
 
 
 def test_nobody_knows() -> None:
@@ -70,9 +96,10 @@ def test_nobody_knows() -> None:
 
 
 def test_against_an_emulator(ministack: MiniStack) -> None:
-    """The call is one that CloudWatch takes."""
-    lag = ProjectLag(ministack.clients(), ministack.name("project"), ManualClock(NOW_MS))
-    assert lag(NOW_MS) == "project has not run for five minutes"
+    """The calls are such as CloudWatch takes."""
+    queue_url = f"https://sqs.aws/1/{ministack.name('link')}"
+    lags = Lags(ministack.clients(), ministack.name("project"), queue_url, ManualClock(NOW_MS))
+    assert lags(GRAPH, NOW_MS) == ""
 
 
 def test_no_positions() -> None:

@@ -351,3 +351,12 @@ def test_who_has_waited_longest_is_due_first() -> None:
         eyes.suspicions.note([player_id], [CACHE], [differences[players.index(player_id)]], {}, now)
     assert eyes.suspicions.due(now + LOOK_AGAIN_MS, 100)[:5] == players[4:]
     assert eyes.suspicions.due(now, 100) == players[4:7]
+
+
+def test_what_is_recalled_is_bounded_and_displaces_nothing() -> None:
+    """However much others have seen; a suspect that is there already keeps its time."""
+    suspicions = Suspicions(lambda _place: STALE_MS, lagging_max=2)
+    for n in range(5):
+        suspicions.recall(lagging(key=Key(f"player-{n}", "gold")), -STALE_MS, 0)
+    suspicions.recall(lagging(key=Key("player-0", "gold"), found="a:1"), 0, 0)
+    assert suspicions.waiting == 2

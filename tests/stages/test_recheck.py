@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
 
+from aws.cloud import Told
+from aws.envelopes import sqs_event
+from playerstate.backends.aws.emf import CHANGES_CHECKED, CHANGES_RIGHT, FINDINGS, REPAIRS
 from playerstate.backends.memory.queue import MemoryQueue
+from playerstate.core.answers import Compared
 from playerstate.core.comparison import Difference
-from playerstate.core.findings import CACHE, Kind, Repair
-from playerstate.core.lookups import Lookup, Seen, Shown, decode_lookup, encode_lookup, packed
+from playerstate.core.findings import CACHE, GRAPH, Kind, Repair
+from playerstate.core.lookups import DELAY_MAX_S, Lookup, Seen, Shown, decode_lookup, delay_s, encode_lookup, packed
 from playerstate.core.model import Key, View
 from playerstate.core.rechecks import AGES_S
 from playerstate.core.suspicions import Suspicions
 from playerstate.errors import InvalidUpdate, Unavailable
+from playerstate.lambdas import recheck
+from playerstate.ports.queue import Message
 from playerstate.stages.inquiry import Inquiry
 from playerstate.stages.recheck import PUT_OFF_MAX, STUCK_AFTER_S, Recheck
 from playerstate.stages.repairs import Repairs
 from playerstate.stages.verify import Verified, Verify
-from playerstate.stages.verify_once import VerifyOnce
+from playerstate.stages.verify_once import Looked, VerifyOnce
 from playerstate.stages.walk import Walk
 from stages.world import NOW_MS, REGION, World, add
 
@@ -34,7 +42,7 @@ class Rechecking(World):
         super().__init__()
         self.why_behind = ""
         self.rechecks = MemoryQueue(self.clock, Random(0))
-        self.recheck = Recheck(self.cache, self.rechecks, self.patient(), self.clock, behind=lambda _: self.why_behind)
+        self.recheck = Recheck(self.cache, self.rechecks, self.patient(), self.clock, behind=lambda *_: self.why_behind)
 
     def patient(self) -> VerifyOnce:
         compared = Verified(self.store, self.store.changes, self.checkpoints, self.cache, self.graph, self.audit)
@@ -75,6 +83,10 @@ class Rechecking(World):
             else:
                 self.clock.advance(1_000)
         return times
+
+
+def away(*_: Any, **__: Any) -> Any:
+    raise Unavailable("it is away")
 
 
 def written(world: Rechecking) -> None:
@@ -177,7 +189,8 @@ def test_late_as_a_whole_is_put_off() -> None:
     written(world)
     set_back(world)
     world.why_behind = "project is behind"
-    world.recheck.handle([Lookup(3, [world.shown(f"{REGION}:2")])])
+    lag = Difference(CACHE, GOLD, Kind.LAGGING, f"{REGION}:2", f"{REGION}:1")
+    world.recheck.handle([Lookup(differences=[Seen(lag, world.clock.now_ms())])])
     for _ in range(3):
         world.clock.advance(300_000)
         world.recheck.handle(world.waiting())
@@ -199,17 +212,169 @@ def test_putting_off_ends() -> None:
     assert world.recheck.done.not_checked["nobody knows"] == 1
 
 
-def test_a_cache_that_is_away_fails_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message comes again; nothing is judged."""
+def test_what_a_silent_cache_keeps_from_being_looked_up_is_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted as not checked, judged at no age, and looked up once the cache answers; for a day at most."""
     world = Rechecking()
+    written(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.cache, "versions", away)
+        world.recheck.handle(packed([world.shown(f"{REGION}:2")] * 2))
+        assert world.recheck.done.judged.total() == 0
+        assert world.recheck.done.not_checked.total() == 2
+        world.recheck.handle([Lookup(0, [world.shown(f"{REGION}:2")], put_off=PUT_OFF_MAX)])
+        assert world.rechecks.depth() == 1
+    world.clock.advance(300_000)
+    ((lookup,), before) = world.waiting(), world.recheck.done.checked
+    world.recheck.handle([lookup])
+    assert (lookup.put_off, len(lookup.changes), before, world.recheck.done.checked) == (1, 2, 0, 2)
 
-    def away(_: Sequence[Key]) -> list[str | None]:
-        raise Unavailable("no cache")
 
-    monkeypatch.setattr(world.cache, "versions", away)
-    with pytest.raises(Unavailable):
-        world.recheck.handle(packed([world.shown(f"{REGION}:2")]))
-    assert world.recheck.done.judged.total() == 0
+def test_what_project_has_shown_is_not_explained_by_its_lag() -> None:
+    """A change is looked up because project has processed it: nobody asks how far project is."""
+    world = Rechecking()
+    written(world)
+    set_back(world)
+    world.why_behind = "project is behind"
+    world.run_until_quiet(packed([world.shown(f"{REGION}:2")]))
+    (finding,) = world.findings.list()
+    assert finding.kind is Kind.STALE
+
+
+def test_a_late_look_tells_nothing_of_the_ages_before_it() -> None:
+    """The look for 5 s came after 250 s: what is there then may have come long after 5 s, and after 60 s."""
+    world = Rechecking()
+    written(world)
+    set_back(world)
+    world.recheck.handle(packed([world.shown(f"{REGION}:2")]))
+    world.clock.advance(250_000)
+    world.cache.replace([View(*GOLD, f"{REGION}:2", msgspec.Raw(b"2"))])
+    world.recheck.handle(world.waiting())
+    assert world.recheck.done.right == {1: 0, 5: 0, 60: 0, 300: 1}
+    assert world.recheck.done.judged == {1: 1, 5: 0, 60: 0, 300: 1}
+
+
+def test_nothing_counts_and_nothing_is_sent_twice_when_a_message_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault at the second message: the first one comes again, and is judged and sent on once."""
+    world = Rechecking()
+    written(world)
+    set_back(world)
+    lag = Difference(CACHE, GOLD, Kind.LAGGING, f"{REGION}:2", f"{REGION}:1")
+    lookups = [*packed([world.shown(f"{REGION}:2")]), Lookup(differences=[Seen(lag, world.clock.now_ms())])]
+
+    def fault(*_: Any, **__: Any) -> Any:
+        raise TypeError("nobody thought of that")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VerifyOnce, "again", fault)
+        for _ in range(2):
+            with pytest.raises(TypeError):
+                world.recheck.handle(lookups)
+    assert (world.recheck.done.judged.total(), world.rechecks.depth()) == (0, 0)
+    world.recheck.handle(lookups)
+    assert (world.recheck.done.judged[1], world.rechecks.depth()) == (1, 2)
+
+
+def test_what_was_put_off_and_never_came_keeps_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is away at the last age: the change is put off once more than before, and not for ever."""
+    world = Rechecking()
+    written(world)
+    set_back(world)
+    monkeypatch.setattr(world.store, "load_player", away)
+    world.recheck.handle([Lookup(3, [world.shown(f"{REGION}:2")], put_off=7)])
+    world.clock.advance(300_000)
+    (lookup,) = world.waiting()
+    assert (lookup.put_off, len(lookup.changes), world.recheck.done.judged.total()) == (8, 1, 0)
+
+
+def test_a_silent_cache_is_waited_for_with_what_lags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not be compared, so that nobody knows whether it still lags: it is looked at later, one put-off on."""
+    world = Rechecking()
+    written(world)
+    set_back(world)
+    lag = Difference(CACHE, GOLD, Kind.LAGGING, f"{REGION}:2", f"{REGION}:1")
+    monkeypatch.setattr(world.cache, "inspect", away)
+    world.recheck.handle([Lookup(differences=[Seen(lag, world.clock.now_ms())], put_off=3)])
+    world.clock.advance(300_000)
+    (lookup,) = world.waiting()
+    assert ([seen.difference for seen in lookup.differences], lookup.put_off) == ([lag], 4)
+
+
+def test_an_open_finding_is_tried_until_it_is_put_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays one finding, which is counted once, and once more when it has been put right."""
+    world = Rechecking()
+    written(world)
+    set_back(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.cache, "repair", away)
+        shown = world.shown(f"{REGION}:2")
+        world.clock.advance(300_000)
+        world.recheck.handle([Lookup(3, [shown])])
+        (open_,) = world.findings.list()
+        assert open_.repair is Repair.FAILED
+        world.clock.advance(300_000)
+        world.recheck.handle(world.waiting())
+        assert len(world.recheck.done.findings) == 1
+    world.clock.advance(300_000)
+    world.recheck.handle(world.waiting())
+    (closed,) = world.findings.list()
+    assert (closed.finding_id, closed.repair) == (open_.finding_id, Repair.REPAIRED)
+    assert [one.repair for one in world.recheck.done.findings] == [Repair.FAILED, Repair.REPAIRED]
+    assert world.rechecks.depth() == 0
+
+
+def test_ways_are_asked_of_the_oldest_of_each_place() -> None:
+    """What one place waits for explains nothing in another; the oldest that lags says whether the way is late."""
+    world = Rechecking()
+    written(world)
+    set_back(world)
+    asked: dict[str, int] = {}
+
+    def behind(place: str, since: int) -> str:
+        asked[place] = since
+        return "link is behind" if place == GRAPH else ""
+
+    world.recheck = Recheck(world.cache, world.rechecks, world.patient(), world.clock, behind=behind)
+    places = ((CACHE, 400_000), (CACHE, 1_000), (GRAPH, 400_000), (GRAPH, 2_000))
+    seen = [
+        Seen(Difference(place, GOLD, Kind.LAGGING, f"{REGION}:2", f"{REGION}:1"), NOW_MS - ago) for place, ago in places
+    ]
+    now = world.clock.now_ms()
+    world.recheck.handle([Lookup(differences=[one._replace(since=one.since + now - NOW_MS) for one in seen])])
+    assert asked == {CACHE: now - 400_000, GRAPH: now - 400_000}
+    assert [one.place for one in world.findings.list()] == [CACHE]
+    assert world.recheck.done.not_checked == {"link is behind": 2}
+
+
+def test_what_never_came_counts_since_its_first_change() -> None:
+    """Two changes of a key, the first of them 300 s old: the key is stuck since then."""
+    world = Rechecking()
+    written(world)
+    set_back(world)
+    now = world.clock.now_ms()
+    changes = [Shown(*GOLD, f"{REGION}:2", now - ago, now - ago) for ago in (300_000, 299_000)]
+    world.recheck.handle([Lookup(3, changes)])
+    (finding,) = world.findings.list()
+    assert finding.first_seen_at <= now - 300_000
+
+
+def test_what_was_not_stuck_long_enough_is_not_followed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What still lags at 300 s, without having become a finding, is left to the samples."""
+    world = Rechecking()
+    written(world)
+    set_back(world)
+    lag = Difference(CACHE, GOLD, Kind.LAGGING, f"{REGION}:2", f"{REGION}:1")
+    looked = Looked(Compared("", 0, 0, {}, {}, {}, []), [lag], set(), set())
+    monkeypatch.setattr(VerifyOnce, "again", lambda *_, **__: looked)
+    since = world.clock.now_ms() - STUCK_AFTER_S * 1000
+    world.recheck.handle([Lookup(differences=[Seen(lag, since)])])
+    assert world.rechecks.depth() == 0
+    world.recheck.handle([Lookup(differences=[Seen(lag, since + 1)])])
+    assert world.rechecks.depth() == 1
+
+
+def test_no_message_is_held_back_for_longer_than_sqs_can() -> None:
+    """A change by a clock that is ahead of this one."""
+    assert delay_s(0, [NOW_MS + 3_600_000], NOW_MS) == DELAY_MAX_S
 
 
 def test_messages_are_read_as_they_were_written() -> None:
@@ -229,3 +394,30 @@ def test_many_changes_make_bounded_messages() -> None:
     lookups = packed([world.shown("a:1")] * 1_001)
     assert sum(len(lookup.changes) for lookup in lookups) == 1_001
     assert max(len(encode_lookup(lookup)) for lookup in lookups) < 64_000
+
+
+def test_the_function_tells_what_came_of_it_once() -> None:
+    """Changes by age, findings, and what was not checked; the next call tells its own only."""
+    world = Rechecking()
+    written(world)
+    set_back(world)
+    settings = {"project_function": "", "link_queue_url": "https://sqs.aws/1/link"}
+    wiring = SimpleNamespace(
+        cache=world.cache,
+        clock=world.clock,
+        clients=None,
+        dead_letters=world.dead_letters,
+        overflow=None,
+        environment=SimpleNamespace(text=lambda setting: settings[setting.name]),
+        queue=lambda _: world.rechecks,
+        verify_once=lambda **_: world.patient(),
+    )
+    told = Told()
+    function = recheck.make(cast("Any", wiring), told)
+    shown = world.shown(f"{REGION}:2")
+    world.clock.advance(300_000)
+    message = Message("m", encode_lookup(Lookup(3, [shown])), 1)
+    for _ in range(2):  # the second time the cache is right, and the look in time
+        assert function(sqs_event([message])) == {"batchItemFailures": []}
+    assert (told.total(CHANGES_CHECKED, "300"), told.total(CHANGES_RIGHT, "300")) == (2, 1)
+    assert told.total(FINDINGS, CACHE, "stale") == told.total(REPAIRS, "repaired") == 1

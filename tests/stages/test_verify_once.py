@@ -99,3 +99,13 @@ def test_a_sample_is_of_about_so_many_keys() -> None:
     assert 5 <= page.keys <= 10  # some may be drawn twice
     assert page.keys <= page.compared["store"] <= 2 * 10
     assert World().verify_once().sample(10, repair=True).keys == 0
+
+
+def test_a_call_that_has_no_time_left_says_so() -> None:
+    """Ten players are looked at, and then the time is over: the others are counted as not checked."""
+    world = lived_in()
+    times = iter([0.0, 0.0, 20.0])
+    once = world.verify_once(time_max_s=20, time_s=lambda: next(times))
+    page = once.page("", keys=KEYS_A_PAGE_MAX, repair=True)
+    assert page.compared["store"] == 10
+    assert page.not_checked == {"there was no time for all players": 20}

@@ -99,7 +99,7 @@ class World:
             clock=self.clock,
         )
 
-    def verify_once(self) -> VerifyOnce:
+    def verify_once(self, **limits: Any) -> VerifyOnce:
         """Verification on demand, for which no time passes."""
         compared = Verified(self.store, self.store.changes, self.checkpoints, self.cache, self.graph, self.audit)
         verify, repairs = Verify(self.schema, REGION, compared), Repairs(self.schema, REGION, compared, self.clock)
@@ -109,7 +109,7 @@ class World:
             suspicions = Suspicions(lambda _: 0)
             return Inquiry(REGION, verify, repairs, found, self.clock, suspicions, repairs_wanted=lambda: repair)
 
-        return VerifyOnce(Walk(compared), begin, self.store.count, Random(0), lambda _: None)
+        return VerifyOnce(Walk(compared), begin, self.store.count, Random(0), lambda _: None, **limits)
 
     def consumers(self) -> list[Any]:
         """Fresh consumers, as after a start."""

@@ -11,7 +11,7 @@ from playerstate.aws.events import Delivered, Response, failures, kinesis_record
 from playerstate.aws.meter import Meter
 from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.emf import BATCH_FAILURES, DEAD_LETTERS, DUPLICATES, ROWS_WRITTEN, UPDATES
-from playerstate.core.model import DeadLetter, Status
+from playerstate.core.model import DeadLetter
 from playerstate.errors import InvalidUpdate, NotNow, OutcomeUnknown, described
 from playerstate.ports.clock import Clock
 from playerstate.ports.dead_letters import DeadLetters
@@ -60,7 +60,7 @@ class Applying:
                 self._meter.count(DUPLICATES, count)
             else:
                 self._meter.count(UPDATES, count, label)
-        self._meter.count(DEAD_LETTERS, applied.outcomes[Status.DEAD])
+        self._meter.count(DEAD_LETTERS, applied.letters)
 
     def _refuse(self, entries: Sequence[Delivered[StreamRecord]]) -> None:
         """Put aside what is no record: somebody else has written to the stream."""

@@ -141,7 +141,7 @@ class Projecting:
         now = self._clock.now_ms()
         if self._rechecks is None or not changes or now < self._not_before:
             return
-        messages = packed(_shown(changes, self._project.state_keys, now))
+        messages = packed(_shown(changes, self._project.state_keys, self._project.region, now))
         try:
             for lookup in messages:
                 since = [change.since for change in lookup.changes]
@@ -171,8 +171,8 @@ def projecting(wiring: Wiring, meter: Meter) -> Projecting:
     return Projecting(project, wiring.dead_letters, rechecks, wiring.clock, meter)
 
 
-def _shown(changes: Sequence[Change], state_keys: Collection[str], now: int) -> list[Shown]:
-    """The latest change of each row."""
+def _shown(changes: Sequence[Change], state_keys: Collection[str], region: str, now: int) -> list[Shown]:
+    """The latest change of each row. Other regions' count from 1 s ago at most: they were on their way."""
     latest: dict[tuple[str, str, str], Shown] = {}
     for change in changes:
         try:
@@ -180,7 +180,8 @@ def _shown(changes: Sequence[Change], state_keys: Collection[str], now: int) -> 
         except PlayerStateError:  # it was put aside
             continue
         name = (*change.key, change.region)
-        latest[name] = Shown(*change.key, format_vector(head.vector), head.written_at, now)
+        since = head.written_at if change.region == region else now - min(max(now - head.written_at, 0), 1_000)
+        latest[name] = Shown(*change.key, format_vector(head.vector), since, now)
     return [shown for shown in latest.values() if shown.state_key in state_keys]
 
 

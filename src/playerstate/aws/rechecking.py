@@ -6,7 +6,7 @@ from playerstate.aws import settings as s
 from playerstate.aws.meter import Meter
 from playerstate.aws.taking import Taking
 from playerstate.aws.verifying import tell_findings
-from playerstate.aws.ways import ProjectLag
+from playerstate.aws.ways import Lags
 from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.emf import CHANGES_CHECKED, CHANGES_RIGHT, NOT_CHECKED
 from playerstate.core.lookups import decode_lookup, encode_lookup
@@ -22,8 +22,12 @@ def rechecking(wiring: Wiring, _: Meter, queue: Queue) -> Taking:
 
     Where no function projects, nobody tells how far project is behind: then only age says what is late.
     """
-    function = wiring.environment.text(s.PROJECT_FUNCTION)
-    behind = ProjectLag(wiring.clients, function, wiring.clock) if function else _never
+    behind = Lags(
+        wiring.clients,
+        wiring.environment.text(s.PROJECT_FUNCTION),
+        wiring.environment.text(s.LINK_QUEUE_URL),
+        wiring.clock,
+    )
     stage = Recheck(
         wiring.cache,
         queue,
@@ -34,15 +38,11 @@ def rechecking(wiring: Wiring, _: Meter, queue: Queue) -> Taking:
     consumer = QueueConsumer("verify", queue, stage.handle, wiring.dead_letters, wiring.clock, form=LOOKUPS)
 
     def tell(meter: Meter) -> None:
-        done, stage.done = stage.done, Rechecked()
+        done, stage.done = stage.done, Rechecked(wiring.clock.now_ms())
         for age_s, judged in done.judged.items():
             meter.count(CHANGES_CHECKED, judged, str(age_s))
             meter.count(CHANGES_RIGHT, done.right[age_s], str(age_s))
-        tell_findings(meter, done.findings)
+        tell_findings(meter, done.findings, done.began_at)
         meter.count(NOT_CHECKED, done.not_checked.total())
 
     return Taking(consumer, tell)
-
-
-def _never(_since: int) -> str:
-    return ""

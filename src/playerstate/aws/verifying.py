@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 
 from playerstate.aws import settings as s
 from playerstate.aws.meter import Meter
+from playerstate.aws.tidying import Tidying
 from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.emf import FINDINGS, KEYS_COMPARED, NOT_CHECKED, REPAIRS
-from playerstate.core.findings import Finding
-from playerstate.core.lookups import encode_lookup, lagging
+from playerstate.core.findings import OPEN, Finding
+from playerstate.core.lookups import PER_MESSAGE_MAX, Lookup, encode_lookup, lagging
 from playerstate.errors import NotNow, PlayerStateError, described
 from playerstate.ports.clock import Clock
 from playerstate.ports.queue import Queue
-from playerstate.stages.recheck import STUCK_AFTER_S
+from playerstate.stages.recheck import STUCK_AFTER_S, open_findings
 from playerstate.stages.verify_once import VerifyOnce
 
 RUN_MAX_S = 55
@@ -31,7 +32,8 @@ class Verifying:
     """The function. The state of a run is what it returns, and gets back with the next call:
 
     `{"check": 1, "began_at": 1795738522000, "again": true, ...}`. Anything else begins a run, such as the schedule's
-    event. What lags is handed to `rechecks`, to be looked at again; what cannot be compared is counted and said.
+    event. What lags, or could not be put right, is handed to `rechecks`, to be looked at again; what cannot be compared
+    is counted and said. Each run begins with `tidy`, which lets go of what is too old.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Verifying:
         *,
         sample_keys: int,
         checks_max: int,
+        tidy: Callable[[], object] = lambda: None,
     ) -> None:
         self._verify_once = verify_once
         self._rechecks = rechecks
@@ -50,16 +53,23 @@ class Verifying:
         self._meter = meter
         self._sample_keys = sample_keys
         self._checks_max = checks_max
+        self._tidy = tidy
 
     def __call__(self, event: object) -> dict[str, Any]:
         """Make the next check of a run."""
         now = self._clock.now_ms()
         check, began_at = _state(event, now)
+        if check == 0:
+            self._tidy()
         told: dict[str, Any] = {"keys": 0, "findings": 0, "not_checked": {}}
         try:
             compared, late = self._verify_once.sampled(self._sample_keys, repair=True)
-            if late and self._rechecks is not None:
-                bodies = [encode_lookup(lookup) for lookup in lagging(late, now)]
+            new = [finding for finding in compared.findings if finding.found_at >= now]
+            open_ = open_findings(new)
+            bodies = [encode_lookup(lookup) for lookup in lagging(late, now)]
+            parts = [open_[start : start + PER_MESSAGE_MAX] for start in range(0, len(open_), PER_MESSAGE_MAX)]
+            bodies += [encode_lookup(Lookup(differences=part)) for part in parts]
+            if bodies and self._rechecks is not None:
                 self._rechecks.send(bodies, delay_s=FIRST_LOOK_AGAIN_S)
         except PlayerStateError as exc:
             if not isinstance(exc, NotNow):
@@ -67,8 +77,8 @@ class Verifying:
             told["not_checked"] = {described(exc): 1}
             self._meter.count(NOT_CHECKED, self._sample_keys)
         else:
-            told |= {"keys": compared.keys, "findings": len(compared.findings), "not_checked": compared.not_checked}
-            tell_findings(self._meter, compared.findings)
+            told |= {"keys": compared.keys, "findings": len(new), "not_checked": compared.not_checked}
+            tell_findings(self._meter, compared.findings, now)
             for place, keys in compared.compared.items():
                 self._meter.count(KEYS_COMPARED, keys, place)
             self._meter.count(NOT_CHECKED, sum(compared.not_checked.values()))
@@ -86,14 +96,17 @@ def verifying(wiring: Wiring, meter: Meter) -> Verifying:
         meter,
         sample_keys=wiring.environment.number(s.SAMPLE_SIZE),
         checks_max=wiring.environment.number(s.CHECKS),
+        tidy=Tidying(wiring.dead_letters, wiring.findings, wiring.clock),
     )
 
 
-def tell_findings(meter: Meter, findings: list[Finding]) -> None:
-    """Findings by place and kind, and what became of them."""
-    for (place, kind), count in Counter((finding.place, str(finding.kind)) for finding in findings).items():
+def tell_findings(meter: Meter, findings: list[Finding], began_at: int) -> None:
+    """Findings of a call by place and kind, and what became of them. Earlier ones count where that is new."""
+    new = [finding for finding in findings if finding.found_at >= began_at]
+    for (place, kind), count in Counter((finding.place, str(finding.kind)) for finding in new).items():
         meter.count(FINDINGS, count, place, kind)
-    for repair, count in Counter(str(finding.repair) for finding in findings).items():
+    settled = [finding for finding in findings if finding.found_at >= began_at or finding.repair not in OPEN]
+    for repair, count in Counter(str(finding.repair) for finding in settled).items():
         meter.count(REPAIRS, count, repair)
 
 

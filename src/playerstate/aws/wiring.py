@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from playerstate.stages.verify import Verified
     from playerstate.stages.verify_once import VerifyOnce
 
+VERIFY_MAX_S = 20
+"""How long one call looks at further players, before it says that there was no time for the others."""
+
 
 class Wiring:
     """The parts of one region of a deployment."""
@@ -230,4 +233,5 @@ class Wiring:
                 repairs_wanted=lambda: repair,
             )
 
-        return VerifyOnce(Walk(compared), begin, compared.store.count, Random(), time.sleep)  # noqa: S311 - samples
+        walk, random = Walk(compared), Random()  # noqa: S311 - samples
+        return VerifyOnce(walk, begin, compared.store.count, random, time.sleep, time_max_s=VERIFY_MAX_S)

@@ -21,6 +21,8 @@ from playerstate.core.wire import decode_or_refuse
 DELAY_MAX_S = 900
 """The longest that SQS holds a message back."""
 PER_MESSAGE_MAX = 200
+LATE_MS = 2_500
+"""By how much a look may come late and still be one at that age: SQS counts in seconds, and Lambda gathers batches."""
 
 
 class Shown(NamedTuple):
@@ -102,11 +104,14 @@ def delay_s(age: int, since: Iterable[int], now: int) -> float:
     return min(max((due - now) / 1000, 0.0), DELAY_MAX_S)
 
 
-def judge(changes: Sequence[Shown], age: int, versions: Callable[[Sequence[Key]], Sequence[str | None]]) -> Judged:
-    """Look changes up in the cache.
+def judge(
+    changes: Sequence[Shown], age: int, versions: Callable[[Sequence[Key]], Sequence[str | None]], now: int
+) -> Judged:
+    """Look changes up in the cache, at a time (ms).
 
     One that is there was so since it was written, as far as anybody knows, which may have been later than an age that
-    has passed: then it was not right at that age. One that the cache does not hold is a miss, and judged at no age.
+    has passed: then it was not right at that age. Of an age at which nobody looked, nothing else is known.
+    One that the cache does not hold is a miss, and judged at no age.
     """
     keys = list(dict.fromkeys([change.key for change in changes]))
     found = dict(zip(keys, versions(keys), strict=True))
@@ -118,8 +123,10 @@ def judge(changes: Sequence[Shown], age: int, versions: Callable[[Sequence[Key]]
             misses += 1
         elif reaches(version, change.version):
             for age_s in AGES_S[age:]:
-                result.judged[age_s] += 1
-                result.right[age_s] += age > 0 or change.shown_at - change.since <= age_s * 1000
+                was_shown = change.shown_at - change.since <= age_s * 1000
+                if not was_shown or now - change.since <= age_s * 1000 + LATE_MS:
+                    result.judged[age_s] += 1
+                    result.right[age_s] += was_shown
         else:
             result.judged[AGES_S[age]] += 1
             result.late.append(change)

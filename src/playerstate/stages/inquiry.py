@@ -70,14 +70,14 @@ class Inquiry:
         """The keys that can be looked at."""
         return self._verify.state_keys
 
-    def look(self, players: Sequence[str], now: int) -> tuple[Look, list[Finding]]:
+    def look(self, players: Sequence[str], now: int, silent: Collection[str] = ()) -> tuple[Look, list[Finding]]:
         """Look at players, at a time in ms that only ever grows; what was seen, and what is found by now.
 
         What is found is on record before anything is put right: a repair nobody can explain would be a riddle of its
-        own. Raises `NotNow` if the store does not answer.
+        own. Places that are known to be `silent` are not asked. Raises `NotNow` if the store does not answer.
         """
         self.resume(now)
-        look = self._verify.look(players)
+        look = self._verify.look(players, silent)
         self.compared.update(look.compared)
         self.not_checked.update(look.not_checked)
         noted = self.suspicions.note(players, look.compared, look.differences, look.ways, now, look.away)

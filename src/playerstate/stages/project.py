@@ -117,6 +117,11 @@ class Project:
         self._images = Images(schema)
 
     @property
+    def region(self) -> str:
+        """The region that it projects for."""
+        return self._region
+
+    @property
     def state_keys(self) -> Collection[str]:
         """The keys of the schema."""
         return self._schema.keys

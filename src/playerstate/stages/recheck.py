@@ -12,11 +12,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from msgspec import structs
 
 from playerstate.core.comparison import Difference
-from playerstate.core.findings import CACHE, Finding, Kind
+from playerstate.core.findings import CACHE, OPEN, Finding, Kind
 from playerstate.core.lookups import Lookup, Seen, Shown, delay_s, encode_lookup, judge
 from playerstate.core.rechecks import AGES_S
+from playerstate.errors import NotNow, described
 from playerstate.ports.cache import Cache
 from playerstate.ports.clock import Clock
 from playerstate.ports.queue import Queue
@@ -31,9 +35,13 @@ LAGGING_LOOK_S = 60
 
 
 class Rechecked:
-    """What looks came to. Figures by age are as in `Rechecks`, the others as in `Inquiry`."""
+    """What looks came to. Figures by age are as in `Rechecks`, the others as in `Inquiry`.
 
-    def __init__(self) -> None:
+    `findings` are those found since `began_at` (ms), and earlier ones that are open no more.
+    """
+
+    def __init__(self, began_at: int = 0) -> None:
+        self.began_at = began_at
         self.checked = 0
         self.misses = 0
         self.judged: Counter[int] = Counter()
@@ -41,9 +49,21 @@ class Rechecked:
         self.findings: list[Finding] = []
         self.not_checked: Counter[str] = Counter()
 
+    def add(self, other: Rechecked) -> None:
+        """Count what other looks came to as well."""
+        self.checked += other.checked
+        self.misses += other.misses
+        self.judged.update(other.judged)
+        self.right.update(other.right)
+        self.findings += other.findings
+        self.not_checked.update(other.not_checked)
+
 
 class Recheck:
-    """The stage, in one region. `queue` is its own, and holds messages back."""
+    """The stage, in one region. `queue` is its own, and holds messages back.
+
+    `behind` says of a place why what was changed at a time (ms) may not have come there yet, "" if it should have.
+    """
 
     def __init__(
         self,
@@ -52,9 +72,9 @@ class Recheck:
         verify_once: VerifyOnce,
         clock: Clock,
         *,
-        behind: Callable[[int], str] = lambda _: "",
+        behind: Callable[[str, int], str] = lambda *_: "",
     ) -> None:
-        self.done = Rechecked()
+        self.done = Rechecked(clock.now_ms())
         self._cache = cache
         self._queue = queue
         self._verify_once = verify_once
@@ -62,28 +82,41 @@ class Recheck:
         self._behind = behind
 
     def handle(self, lookups: Sequence[Lookup]) -> int:
-        """Do what messages ask for; returns how many changes and differences they had. Raises `NotNow`."""
+        """Do what messages ask for; returns how many changes and differences they had.
+
+        What parts that do not answer keep from being looked at is put off, and counted. Raises `NotNow` or
+        `OutcomeUnknown` if the queue does not take what is to be looked at later; then nothing counts.
+        """
+        done, later = Rechecked(), list[tuple[Lookup, float]]()
         for lookup in lookups:
-            if lookup.changes:
-                self._look_up(lookup)
-            if lookup.differences:
-                self._look_again(lookup)
+            try:
+                if lookup.changes:
+                    judged, then = self._look_up(lookup)
+                else:
+                    judged, then = self._look_again(lookup)
+            except NotNow as exc:
+                judged, then = _put_off(lookup, described(exc))
+            done.add(judged)
+            later += then
+        for lookup, delay in later:
+            self._queue.send([encode_lookup(lookup)], delay_s=delay)
+        self.done.add(done)
         return sum(len(lookup.changes) + len(lookup.differences) for lookup in lookups)
 
-    def _look_up(self, lookup: Lookup) -> None:
-        judged = judge(lookup.changes, lookup.age, self._cache.versions)
-        self.done.checked += len(lookup.changes) if lookup.age == 0 else 0
-        self.done.misses += judged.misses
-        self.done.judged.update(judged.judged)
-        self.done.right.update(judged.right)
-        if not judged.late:
-            return
-        if lookup.age + 1 < len(AGES_S):
-            later = Lookup(lookup.age + 1, judged.late)
-            delay = delay_s(later.age, [change.since for change in judged.late], self._clock.now_ms())
-            self._queue.send([encode_lookup(later)], delay_s=delay)
-        else:
-            self._look_again(Lookup(differences=self._stuck(judged.late), put_off=lookup.put_off))
+    def _look_up(self, lookup: Lookup) -> _Outcome:
+        now = self._clock.now_ms()
+        judged = judge(lookup.changes, lookup.age, self._cache.versions, now)
+        done, later = Rechecked(), list[tuple[Lookup, float]]()
+        if judged.late and lookup.age + 1 < len(AGES_S):
+            next_look = Lookup(lookup.age + 1, judged.late)
+            later.append((next_look, delay_s(next_look.age, [change.since for change in judged.late], now)))
+        elif judged.late:  # project has shown them: its lag explains nothing
+            done, later = self._look_closer(self._stuck(judged.late), lookup.put_off)
+        done.checked += len(lookup.changes) if lookup.age == 0 else 0
+        done.misses += judged.misses
+        done.judged.update(judged.judged)
+        done.right.update(judged.right)
+        return done, later
 
     def _stuck(self, late: Sequence[Shown]) -> list[Seen]:
         """What the cache has of changes that never came there."""
@@ -95,20 +128,43 @@ class Recheck:
             for key, change in oldest.items()
         ]
 
-    def _look_again(self, lookup: Lookup) -> None:
-        since = min(seen.since for seen in lookup.differences)
-        why = self._behind(since)
-        if why:
-            self._put_off(lookup, why)
-            return
+    def _look_again(self, lookup: Lookup) -> _Outcome:
+        """Look at differences again, but for those that a way explains which is late as a whole."""
+        done, later, explained = Rechecked(), list[tuple[Lookup, float]](), list[Seen]()
+        for place in dict.fromkeys(seen.difference.place for seen in lookup.differences):
+            lags = [seen for seen in lookup.differences if seen.difference.place == place and _lags(seen)]
+            why = self._behind(place, min(seen.since for seen in lags)) if lags else ""
+            if why:
+                put_off = _put_off(Lookup(differences=lags, put_off=lookup.put_off), why)
+                done.add(put_off[0])
+                later += put_off[1]
+                explained += lags
+        looked_at = [seen for seen in lookup.differences if seen not in explained]
+        if looked_at:
+            looked, then = self._look_closer(looked_at, lookup.put_off)
+            done.add(looked)
+            later += then
+        return done, later
+
+    def _look_closer(self, differences: Sequence[Seen], put_off: int) -> _Outcome:
         now = self._clock.now_ms()
-        remembered = [Remembered(seen.difference, max(now - seen.since, 0)) for seen in lookup.differences]
-        compared, lagging = self._verify_once.again(remembered, repair=True)
-        self.done.findings += compared.findings
-        self.done.not_checked.update(compared.not_checked)
-        still = self._still(lookup.differences, lagging)
+        remembered = [Remembered(seen.difference, max(now - seen.since, 0)) for seen in differences]
+        compared, lags, left, silent = self._verify_once.again(remembered, repair=True)
+        done, later = Rechecked(), list[tuple[Lookup, float]]()
+        done.findings = [one for one in compared.findings if one.found_at >= now or one.repair not in OPEN]
+        done.not_checked.update(compared.not_checked)
+        still = self._still(differences, lags)
         if still:
-            self._queue.send([encode_lookup(Lookup(differences=still))], delay_s=LAGGING_LOOK_S)
+            later.append((Lookup(differences=still), LAGGING_LOOK_S))
+        known = {(seen.difference.place, seen.difference.key) for seen in differences}
+        followed = [one for one in compared.findings if one.found_at >= now or (one.place, one.key) in known]
+        missed = [
+            seen for seen in differences if seen.difference.key.player_id in left or seen.difference.place in silent
+        ]
+        again = [*open_findings(followed), *missed]
+        if again and put_off < PUT_OFF_MAX:
+            later.append((Lookup(differences=again, put_off=put_off + 1), PUT_OFF_S))
+        return done, later
 
     def _still(self, seen: Sequence[Seen], lagging: Sequence[Difference]) -> list[Seen]:
         """What is as it was, and has not been so for long enough to be a finding."""
@@ -120,8 +176,27 @@ class Recheck:
             and self._clock.now_ms() - since < STUCK_AFTER_S * 1000
         ]
 
-    def _put_off(self, lookup: Lookup, why: str) -> None:
-        self.done.not_checked[why] += len(lookup.differences)
-        if lookup.put_off < PUT_OFF_MAX:
-            later = Lookup(differences=lookup.differences, put_off=lookup.put_off + 1)
-            self._queue.send([encode_lookup(later)], delay_s=PUT_OFF_S)
+
+_Outcome: TypeAlias = tuple[Rechecked, list[tuple[Lookup, float]]]
+"""What a look came to, and what is to be looked at later, after how many seconds."""
+
+
+def open_findings(findings: Sequence[Finding]) -> list[Seen]:
+    """Those that could not be put right, to be looked at and tried again."""
+    return [
+        Seen(Difference(one.place, one.key, one.kind, one.expected, one.found), one.first_seen_at)
+        for one in findings
+        if one.repair in OPEN
+    ]
+
+
+def _lags(seen: Seen) -> bool:
+    return seen.difference.kind is Kind.LAGGING
+
+
+def _put_off(lookup: Lookup, why: str) -> _Outcome:
+    done = Rechecked()
+    done.not_checked[why] += len(lookup.changes) + len(lookup.differences)
+    if lookup.put_off >= PUT_OFF_MAX:
+        return done, []
+    return done, [(structs.replace(lookup, put_off=lookup.put_off + 1), PUT_OFF_S)]

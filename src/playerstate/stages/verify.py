@@ -73,7 +73,8 @@ class Linked:
 class Look(NamedTuple):
     """A look at some players: differences, how many keys were compared by place, and why how many were not.
 
-    `ways` say how far the places have come; those that are `away` could not be looked at.
+    `ways` say how far the places have come; those that are `away` could not be looked at, of which the `silent` did not
+    answer.
     """
 
     players: Sequence[str]
@@ -82,6 +83,7 @@ class Look(NamedTuple):
     not_checked: Counter[str]
     ways: dict[str, Way]
     away: set[str]
+    silent: set[str]
 
 
 class Verify:
@@ -99,9 +101,12 @@ class Verify:
         """The keys that are compared: those of the schema."""
         return self._schema.keys
 
-    def look(self, players: Sequence[str]) -> Look:
-        """Compare everything of some players. Raises `NotNow` if the store does not answer; other parts may be away."""
-        look = Look(players, [], Counter(), Counter(), {}, set())
+    def look(self, players: Sequence[str], silent: Collection[str] = ()) -> Look:
+        """Compare everything of some players. Raises `NotNow` if the store does not answer; other parts may be away.
+
+        Places that are known to be `silent` are not asked: each would be waited for once more.
+        """
+        look = Look(players, [], Counter(), Counter(), {}, set(), set(silent))
         parts = self._parts
         passed = {CACHE: parts.checkpoints.load("project")}  # before what came that way is read
         if parts.linked is not None:
@@ -130,8 +135,11 @@ class Verify:
 
     def _ask(self, look: Look, place: str, ask: Callable[[], T]) -> T | None:
         try:
-            return ask()
+            if place not in look.silent:
+                return ask()
+            why = "does not answer"
         except NotNow:
+            look.silent.add(place)
             why = "does not answer"
         except InvariantViolated:  # its own region stops for that
             why = "cannot be read"
