@@ -27,7 +27,8 @@ from playerstate.aws.wiring import Wiring
 from playerstate.backends.aws.clients import Clients
 from playerstate.backends.aws.errors import code_of
 from playerstate.backends.aws.kinesis import KinesisStream
-from playerstate.core.answers import Accepted, Answer, Stats
+from playerstate.core.answers import Accepted, AcceptStats, Answer, Stats
+from playerstate.core.letters import LetterSummary
 from playerstate.core.model import Stage
 from playerstate.core.rechecks import reaches
 from playerstate.errors import StartRefused, Unavailable
@@ -94,7 +95,7 @@ class AwsState(Service):
             wiring.schema,
             parts,
             accept,
-            stats=lambda: Stats(wiring.region, {}, {}, {}, parts.dead_letters.count(), 0, accept=accept.stats()),
+            stats=lambda: _stats(wiring.region, parts.dead_letters.summary(), accept.stats(), wiring.clock.now_ms()),
             verify_once=late(verify_once),
             on_accepted=lambda: None,
             on_close=lambda: None,
@@ -144,7 +145,10 @@ def connect(url: str, *, endpoint_url: str | None = None) -> AwsState:
 
 def wiring_at(url: str, *, endpoint_url: str | None = None) -> Wiring:
     """The parts of the deployment at a URL."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half a pair of brackets
+        parts = urlsplit("")
     name = parts.path.strip("/")
     if parts.scheme != SCHEME or not parts.hostname or not name or "/" in name:
         raise StartRefused(f"A deployment's URL is like aws://us-east-1/player-consistency-prod, not {url!r}")
@@ -174,6 +178,21 @@ def _parameter(clients: Clients, name: str) -> str | None:
             return None
         raise
     return str(answer["Parameter"]["Value"])
+
+
+def _stats(region: str, letters: LetterSummary, accept: AcceptStats, now: int) -> Stats:
+    """What can be told from here: of what functions and workers have done, their metrics tell."""
+    return Stats(
+        region,
+        {},
+        {},
+        {},
+        letters.count,
+        0,
+        accept=accept,
+        dead_letters_by_stage={str(stage): count for stage, count in letters.by_stage.items()},
+        dead_letters_oldest_s=max(now - letters.oldest_at, 0) / 1000 if letters.oldest_at else 0.0,
+    )
 
 
 def _queues(wiring: Wiring) -> dict[Stage, Queue]:

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from playerstate.backends.aws.errors import THROTTLES, AuthenticationFailed, code_of, translated
-from playerstate.errors import NotNow
+from playerstate.errors import NotNow, StartRefused
 
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 5.0
@@ -120,9 +120,12 @@ class Clients:
             retries={"total_max_attempts": 1, "mode": "standard"},
             s3={"addressing_style": "path"} if self._endpoint_url else {},
         )
-        return self.session.create_client(
-            service, endpoint_url=self._endpoint_url, config=settings, **self._credentials
-        )
+        try:
+            return self.session.create_client(
+                service, endpoint_url=self._endpoint_url, config=settings, **self._credentials
+            )
+        except (BotoCoreError, ValueError) as exc:  # a profile that is not there, half a pair of keys, no endpoint
+            raise StartRefused(f"A client of {service} in {self.region} cannot be made: {exc}") from exc
 
 
 def _passes(error: ClientError) -> bool:
