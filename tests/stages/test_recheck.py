@@ -284,6 +284,12 @@ def test_what_was_put_off_and_never_came_keeps_count(monkeypatch: pytest.MonkeyP
     world.clock.advance(300_000)
     (lookup,) = world.waiting()
     assert (lookup.put_off, len(lookup.changes), world.recheck.done.judged.total()) == (8, 1, 0)
+    monkeypatch.undo()
+    monkeypatch.setattr(world.cache, "inspect", away)
+    world.recheck.handle([lookup])
+    world.clock.advance(300_000)
+    (lookup,) = world.waiting()
+    assert (lookup.put_off, len(lookup.differences)) == (9, 1)
 
 
 def test_a_silent_cache_is_waited_for_with_what_lags(monkeypatch: pytest.MonkeyPatch) -> None:
