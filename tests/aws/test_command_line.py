@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ministack import MiniStack
 
 from aws.cloud import Told
 from e2e import program
 from e2e.program import Served, run
+from ministack import MiniStack
 from playerstate.aws import settings as s
 from playerstate.aws.projecting import projecting
 from playerstate.aws.state import wiring_at
@@ -36,7 +36,8 @@ DRIVER = Path(__file__).parents[2] / "examples" / "aws_demo" / "driver.py"
 def new_driver(clients: Any) -> Any:
     """The demonstration's driver of functions."""
     spec = importlib.util.spec_from_file_location("aws_demo_driver", DRIVER)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.Driver(clients)
@@ -59,7 +60,7 @@ def environment(ministack: MiniStack) -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.fixture(scope="module")
 def url(ministack: MiniStack, tmp_path_factory: pytest.TempPathFactory, environment: object) -> Iterator[str]:
-    """A deployment of one region, and another that is only named, with its functions driven. Its schema is a parameter."""
+    """A deployment of one region, and another that is only named, its functions driven."""
     folder = tmp_path_factory.mktemp("deployment")
     valkey = ValkeyServer(tmp_path_factory.mktemp("valkey"), maxmemory_mb=64, marker="command-line")
     valkey.start()

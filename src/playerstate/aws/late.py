@@ -24,4 +24,4 @@ class _Late:
 
 def late(make: Callable[[], T]) -> T:
     """A stand-in for what `make` makes, and keeps: a cached property of the wiring."""
-    return cast(T, _Late(make))
+    return cast("T", _Late(make))
