@@ -116,7 +116,7 @@ def test_a_gateway_is_found_by_its_folder(url: str, tmp_path: Path) -> None:
         sent = served.run("send", "eve", "gold", "add", "3", "--json")
         assert sent.code == 0, sent.err
         assert served.run("get", "eve", "gold", "--json").document()["value"] == 3
-        assert served.node.export("eve").keys["gold"].view.value == 3
+        assert bytes(served.node.export("eve").keys["gold"].view.value) == b"3"
         assert (served.node.findings("eve"), served.node.dead_letters()) == ([], [])
         assert served.run("status").code == 0
         assert served.node.drain(timeout_s=30)
