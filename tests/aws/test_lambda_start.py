@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,6 +62,8 @@ def wiring(ministack: MiniStack, valkey_url: str, tmp_path: Path, monkeypatch: p
         s.PROJECT_FUNCTION: "project",
     }
     url = make_trial(ministack.clients(), ministack.name("lambda"), REGION, given)
+    for name in [name for name in os.environ if name.startswith("PLAYERSTATE_")]:  # of the tests' own
+        monkeypatch.delenv(name)
     for name, value in {
         "AWS_LAMBDA_FUNCTION_NAME": "game",
         "AWS_REGION": REGION,
