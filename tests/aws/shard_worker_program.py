@@ -5,6 +5,7 @@ Arguments: the emulator's URL, the stream, the control table, the worker's name,
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,7 +20,8 @@ def main(url: str, stream: str, table: str, worker: str, lease_s: str) -> None:
     clients = Clients("us-east-1", endpoint_url=url, aws_access_key_id="test", aws_secret_access_key="test")
 
     def handle(records: Sequence[StreamRecord]) -> None:
-        print(",".join(record.body.decode() for record in records), flush=True)
+        line = ",".join(record.body.decode() for record in records)
+        os.write(1, f"{line}\n".encode())  # at once: several shards' threads write, and lines must not run together
 
     leases = DynamoDBLeases(clients, table, "apply")
     shards = kinesis_shards(clients, stream)

@@ -29,7 +29,7 @@ GIVEN = {
     "resolve": {"region", "regions", "schema", "table", "control_table", "resolve_queue_url"},
     "recheck": {
         *("region", "regions", "schema", "table", "control_table", "cache_url", "graph_url", "audit_url"),
-        *("recheck_queue_url", "project_function"),
+        *("recheck_queue_url", "link_queue_url"),
     },
     "verify": {"region", "regions", "schema", "table", "control_table", "cache_url", "graph_url", "audit_url"},
     "failed": {"region", "regions", "schema", "table", "control_table", "topic_arn", "cache_url"},
@@ -41,13 +41,13 @@ VALUES = {
     "regions": "us-east-1",
     "table": "rows",
     "audit_queue_url": "http://127.0.0.1:9/queue/audit",
+    "link_queue_url": "http://127.0.0.1:9/queue/link",
     "resolve_queue_url": "http://127.0.0.1:9/queue/resolve",
     "recheck_queue_url": "http://127.0.0.1:9/queue/recheck",
     "topic_arn": "arn:aws:sns:us-east-1:000000000000:notices",
     "cache_url": "redis://127.0.0.1:9",
     "graph_url": "https://127.0.0.1:9",
     "audit_url": "https://127.0.0.1:9",
-    "project_function": "project",
 }
 
 WITH_DEFAULTS = {"schema", "resolve_queue_url", "recheck_queue_url", "audit_url"}
