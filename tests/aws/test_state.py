@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from builders import update
 from ministack import REGION, MiniStack
 from playerstate.aws import settings as s
 from playerstate.aws.state import AwsState, connect, wiring_at
 from playerstate.aws.trial import make_trial
+from playerstate.core.answers import Accepted
 from playerstate.core.model import DeadLetter
 from playerstate.errors import StartRefused
 from playerstate.folder import starter_schema
@@ -41,6 +43,27 @@ def test_dead_letters_are_told_by_stage_and_age(ministack: MiniStack, tmp_path: 
     told = state.stats()
     assert (told.dead_letters, told.dead_letters_by_stage) == (3, {"apply": 2, "link": 1})
     assert told.dead_letters_oldest_s >= 60
+
+
+@pytest.mark.usefixtures("test_credentials")
+def test_drain_waits_for_what_was_sent_and_for_the_queues(ministack: MiniStack, tmp_path: Path) -> None:
+    """Where no function runs an update has no outcome and a message stays: neither is taken for drained."""
+    given = {
+        s.CACHE_URL: "redis://127.0.0.1:1",
+        s.GRAPH_URL: f"ladybug:{tmp_path / 'graph'}",
+        s.AUDIT_URL: f"sqlite:{tmp_path / 'audit.db'}",
+    }
+    url = make_trial(ministack.clients(), ministack.name("drain"), REGION, given, schema_text=starter_schema())
+    wiring = wiring_at(url, endpoint_url=ministack.url)
+    state = AwsState(wiring)
+    assert state.drain(timeout_s=0)
+    queue = next(iter(state.parts.queues.values()))
+    queue.send([b"a notice"])
+    assert not state.drain(timeout_s=0)
+    queue.delete([message.receipt for message in queue.receive(1, visibility_s=60)])
+    assert state.drain(timeout_s=0)
+    assert isinstance(state.send(update(sent_at=wiring.clock.now_ms())), Accepted)
+    assert not state.drain(timeout_s=0)
 
 
 @pytest.mark.parametrize("url", ["aws://us-east-1", "aws:///name", "aws://[us/name", "redis://us-east-1/name", ""])
